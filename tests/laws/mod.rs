@@ -1,0 +1,3 @@
+//! The laws. Each is a property over cases that proptest draws and, when it finds a counter-example, shrinks and saves.
+
+mod heads;

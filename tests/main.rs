@@ -1,0 +1,3 @@
+//! Laws that must hold whatever happens, tested over random cases. One file a law, under `laws/`.
+
+mod laws;
