@@ -1,0 +1,41 @@
+//! X.509 certificates, RSA keys and users for soap-session.
+//!
+//! [`CredentialStore`] answers what the core asks of its [`Credentials`]: unwrap the key that a client made for the
+//! service's certificate, wrap one for it, verify a client's endorsing signature, check a user. RSA is done by aws-lc;
+//! nothing here is asynchronous, and nothing is remembered between calls.
+
+mod certificate;
+mod core_trait;
+mod error;
+mod name;
+mod private_key;
+mod store;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+pub use certificate::{Certificate, MAX_KEY_BITS, MIN_SIGNING_KEY_BITS, MIN_TRANSPORT_KEY_BITS};
+pub use core_trait::{AsymmetricSignature, CertificateReference, CredentialError, Credentials, KeyTransport};
+pub use error::{LoadError, LoadProblem};
+pub use private_key::PrivateKey;
+pub use store::{CredentialStore, UserCheck};
+
+/// Most bytes of a certificate or key file.
+pub const MAX_FILE: u64 = 1 << 20;
+
+/// Reads a whole small file into memory that is wiped afterwards.
+fn read_file(file: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
+    let problem = |error: std::io::Error| LoadError::from(LoadProblem::Read(error.kind())).in_file(file);
+    let opened = File::open(file).map_err(problem)?;
+    let length = opened.metadata().map_err(problem)?.len();
+    if length > MAX_FILE {
+        return Err(LoadError::from(LoadProblem::TooLong).in_file(file));
+    }
+    // Enough at once: a vector that grows leaves unwiped copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1)));
+    opened.take(MAX_FILE).read_to_end(&mut bytes).map_err(problem)?;
+    Ok(bytes)
+}
