@@ -2,7 +2,13 @@
 //!
 //! Nothing here knows about time, keys or sessions, and nothing is kept between messages.
 
+mod addressing;
+mod error;
+pub mod fault;
 pub mod names;
 mod version;
 
+pub use addressing::Addressing;
+pub use error::SoapError;
+pub use fault::{Fault, FaultCode, FaultView};
 pub use version::{AddressingVersion, RequestType, ScVersion, SoapVersion, TrustVersion};
