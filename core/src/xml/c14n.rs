@@ -153,6 +153,7 @@ struct Shown {
 }
 
 /// Adds a declaration for the innermost element, unless the output has the same one already in force.
+#[inline]
 fn show(reader: &Reader<'_>, prefix: &[u8], uri: &[u8], shown: &mut Vec<Shown, BINDINGS>) -> Result<(), Error> {
     let buf = reader.buf;
     let in_force = match shown.iter().rev().find(|shown| shown.prefix.of(buf) == prefix) {
@@ -197,6 +198,7 @@ impl<S: Sink + ?Sized> Run<'_, '_, S> {
     }
 
     /// This part of the message as it is.
+    #[inline]
     fn verbatim(&mut self, span: Span) {
         if span.is_empty() {
         } else if span.start == self.held.end && !self.held.is_empty() {
@@ -243,6 +245,9 @@ impl<S: Sink + ?Sized> Run<'_, '_, S> {
     }
 
     fn attributes(&mut self, rows: &Vec<Row, ATTRIBUTES>) {
+        if rows.is_empty() {
+            return;
+        }
         let buf = self.buf;
         let order = |a: &Row, b: &Row| -> Ordering {
             // No namespace sorts first, being the empty name.
@@ -312,6 +317,7 @@ impl<S: Sink + ?Sized> Run<'_, '_, S> {
         self.verbatim(rest);
     }
 
+    #[inline]
     fn text(&mut self, text: &Text<'_>) {
         let mut rest = text.span();
         if text.is_cdata() {
@@ -411,6 +417,7 @@ impl<S: Sink + ?Sized> Run<'_, '_, S> {
         len
     }
 
+    #[inline]
     fn end(&mut self, end: &End<'_>) {
         // `</name>` as it is, unless there is a space in it or the element was written `<name/>`.
         if end.span.len() == end.qname.len().saturating_add(3) {

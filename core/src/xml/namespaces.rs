@@ -21,7 +21,7 @@ pub(super) fn name_of(buf: &[u8], uri: Span) -> &[u8] {
 }
 
 /// One namespace declaration: where its prefix and its value are written, and in which open element.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Binding {
     pub(super) prefix: Span,
     pub(super) uri: Span,
@@ -32,7 +32,7 @@ pub(super) struct Binding {
 ///
 /// Plain data without a lifetime: it can be kept while the message is changed in place, as long as the declarations
 /// themselves are left alone.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scope {
     bindings: Vec<Binding, BINDINGS>,
 }

@@ -20,6 +20,7 @@ impl Span {
     }
 
     /// The bytes of `buf` in this range; empty when the range does not lie in `buf`.
+    #[inline]
     pub fn of(self, buf: &[u8]) -> &[u8] {
         buf.get(self.range()).unwrap_or(&[])
     }

@@ -187,6 +187,7 @@ impl<'a> Reader<'a> {
 
     /// Once every declaration of the tag is known: the element's and the attributes' namespaces, and that no expanded
     /// name comes twice.
+    #[inline]
     fn resolve_names(&mut self, element: QName) -> Result<Span, Error> {
         let Self { buf, scope, rows, .. } = self;
         let unbound = |name: QName| Error::new(ErrorKind::UnboundPrefix, name.span.start);
@@ -207,6 +208,7 @@ impl<'a> Reader<'a> {
         scope.uri(buf, element.prefix().of(buf)).ok_or_else(|| unbound(element))
     }
 
+    #[inline]
     fn qname(&self, start: usize) -> Result<QName, Error> {
         let rest = self.src.get(start..).unwrap_or(&[]);
         let (mut len, mut colon, mut wide) = (0_usize, None, false);
