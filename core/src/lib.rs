@@ -4,7 +4,7 @@
 pub mod base64;
 pub mod chance;
 pub mod crypto;
-pub mod soap;
 pub mod secure;
+pub mod soap;
 pub mod time;
 pub mod xml;

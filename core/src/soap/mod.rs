@@ -5,10 +5,12 @@
 mod addressing;
 mod error;
 pub mod fault;
+mod header;
 pub mod names;
 mod version;
 
 pub use addressing::Addressing;
 pub use error::SoapError;
 pub use fault::{Fault, FaultCode, FaultView};
+pub use header::HeaderBlock;
 pub use version::{AddressingVersion, RequestType, ScVersion, SoapVersion, TrustVersion};

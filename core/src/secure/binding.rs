@@ -1,0 +1,188 @@
+//! What both sides of a secure conversation have to agree on, and each side's own settings, with WCF's defaults.
+
+use super::{ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+use crate::crypto::{AlgorithmSuite, SuiteSet};
+use crate::soap::{AddressingVersion, ScVersion, SoapVersion};
+use crate::xml::Limits;
+use core::time::Duration;
+
+/// How a client proves itself, and how the first key is made, before there is a `SecurityContextToken`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Bootstrap {
+    /// The client wraps a key for the service's certificate and stays anonymous (`AnonymousForCertificate`).
+    #[default]
+    AnonymousForCertificate,
+    /// As above, with a user name and password inside (`UserNameForCertificate`).
+    UserNameForCertificate,
+}
+
+impl Bootstrap {
+    /// `RequireSignatureConfirmation` of the authentication mode (reference: WCF AuthenticationMode table).
+    pub const fn confirms_signatures(self) -> bool {
+        matches!(self, Self::AnonymousForCertificate)
+    }
+}
+
+/// Who contributes to a session's key (`SecurityKeyEntropyMode`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KeyEntropyMode {
+    /// Both sides: the key is P_SHA1 over both entropies. WCF's default.
+    #[default]
+    Combined,
+    /// The client's entropy is the key.
+    Client,
+    /// The service makes the key and sends it.
+    Server,
+}
+
+/// What both sides agree on: the security binding element.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Binding {
+    /// Envelope version.
+    pub soap: SoapVersion,
+    /// WS-Addressing version.
+    pub addressing: AddressingVersion,
+    /// WS-SecureConversation and WS-Trust version.
+    pub version: ScVersion,
+    /// Algorithm suite. WCF: Basic256.
+    pub suite: AlgorithmSuite,
+    /// Protection order.
+    pub order: ProtectionOrder,
+    /// Layout of received security headers.
+    pub layout: Layout,
+    /// Write what the Basic Security Profile wants (the system-provided HTTP bindings do, a custom binding does not).
+    pub bsp: bool,
+    /// `RequireDerivedKeys`.
+    pub derived_keys: bool,
+    /// Bootstrap of the conversation.
+    pub bootstrap: Bootstrap,
+    /// Who contributes to the key.
+    pub entropy: KeyEntropyMode,
+    /// Clock skew and message age.
+    pub clock: ClockRules,
+    /// Reader quotas and the greatest message.
+    pub limits: Limits,
+}
+
+impl Default for Binding {
+    /// A custom binding's secure conversation: SOAP 1.2, WS-Addressing 1.0, February 2005, Basic256.
+    fn default() -> Self {
+        Self {
+            soap: SoapVersion::Soap12,
+            addressing: AddressingVersion::Wsa10,
+            version: ScVersion::February2005,
+            suite: AlgorithmSuite::Basic256,
+            order: ProtectionOrder::SignBeforeEncryptAndEncryptSignature,
+            layout: Layout::Strict,
+            bsp: false,
+            derived_keys: true,
+            bootstrap: Bootstrap::AnonymousForCertificate,
+            entropy: KeyEntropyMode::Combined,
+            clock: ClockRules::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Binding {
+    /// wsHttpBinding with `negotiateServiceCredential` off: February 2005, BSP.
+    pub fn ws_http(bootstrap: Bootstrap) -> Self {
+        Self { bsp: true, bootstrap, ..Self::default() }
+    }
+
+    /// ws2007HttpBinding with `negotiateServiceCredential` off: version 1.3, BSP.
+    pub fn ws2007_http(bootstrap: Bootstrap) -> Self {
+        Self { version: ScVersion::V13, ..Self::ws_http(bootstrap) }
+    }
+
+    /// Length of the session key in bytes: the suite's default.
+    pub(super) fn key_len(&self) -> usize {
+        (self.suite.default_key_bits() / 8) as usize
+    }
+
+    /// What a session's message has to be like.
+    pub(super) fn session_policy(&self, body: Encryption) -> Policy {
+        Policy {
+            layout: self.layout,
+            body,
+            clock: self.clock,
+            underived_keys: !self.derived_keys,
+            ..Policy::session(SuiteSet::only(self.suite), self.version, self.order)
+        }
+    }
+
+    /// What a bootstrap request or its answer has to be like.
+    ///
+    /// The bootstrap of a secure conversation keeps the default order whatever the session's is, as WCF's recordings show.
+    pub(super) fn bootstrap_policy(&self, answer: bool, renew: bool) -> Policy {
+        let confirmations = match (answer, self.bootstrap.confirms_signatures()) {
+            (true, true) => Confirmations::Required,
+            _ => Confirmations::Refused,
+        };
+        Policy {
+            order: Some(ProtectionOrder::default()),
+            confirmations,
+            username: !answer && self.bootstrap == Bootstrap::UserNameForCertificate,
+            endorsement: renew && !answer,
+            ..self.session_policy(Encryption::Required)
+        }
+    }
+}
+
+/// A client's own settings (`LocalClientSecuritySettings`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InitiatorSettings {
+    /// Renew after this long at the latest. WCF: 10 hours.
+    pub key_renewal_interval: Duration,
+    /// Accept the old key for this long after a renewal. WCF: 5 minutes.
+    pub key_rollover_interval: Duration,
+    /// Renew when this much of the key's lifetime is over. WCF: 60 percent.
+    pub renewal_threshold_percent: u8,
+    /// May the token be renewed? If not, the session faults when it would have to be.
+    pub can_renew: bool,
+}
+
+impl Default for InitiatorSettings {
+    fn default() -> Self {
+        Self {
+            key_renewal_interval: Duration::from_secs(10 * 3600),
+            key_rollover_interval: Duration::from_secs(300),
+            renewal_threshold_percent: 60,
+            can_renew: true,
+        }
+    }
+}
+
+/// A service's own settings (`LocalServiceSecuritySettings`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AcceptorSettings {
+    /// Lifetime of a session key. WCF: 15 hours.
+    pub key_renewal_interval: Duration,
+    /// Accept the old key for this long after the new one was first used. WCF: 5 minutes.
+    pub key_rollover_interval: Duration,
+    /// How often issued but unused tokens are swept; each survives one to two sweeps. WCF: 2 minutes.
+    pub inactivity_timeout: Duration,
+    /// Most issued but unused tokens. WCF: 128.
+    pub max_pending_sessions: u16,
+    /// May tokens be renewed?
+    pub can_renew: bool,
+    /// `xml:lang` of fault reasons. WCF writes its culture; the invariant culture is the empty string.
+    pub language: &'static str,
+    /// How a request's body must be protected, by its action; `None` is an action that the contract does not have, which a
+    /// secure session answers with `InvalidSecurity`.
+    pub contract: fn(action: &[u8]) -> Option<Encryption>,
+}
+
+impl Default for AcceptorSettings {
+    fn default() -> Self {
+        Self {
+            key_renewal_interval: Duration::from_secs(15 * 3600),
+            key_rollover_interval: Duration::from_secs(300),
+            inactivity_timeout: Duration::from_secs(120),
+            max_pending_sessions: 128,
+            can_renew: true,
+            language: "en-US",
+            contract: |_| Some(Encryption::Required),
+        }
+    }
+}

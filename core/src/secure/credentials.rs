@@ -1,0 +1,154 @@
+//! What the core asks of whoever holds certificates, private keys and passwords.
+
+use crate::crypto::{AsymmetricSignature, KeyTransport};
+use core::fmt;
+
+/// Which certificate a message names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CertificateReference<'a> {
+    /// SHA-1 over the DER certificate (`#ThumbprintSHA1`).
+    ThumbprintSha1(&'a [u8]),
+    /// The SubjectKeyIdentifier extension's octets.
+    SubjectKeyIdentifier(&'a [u8]),
+    /// `X509IssuerSerial`: issuer as the message writes it, serial as decimal text.
+    IssuerSerial {
+        /// Distinguished name, RFC 2253-like, as .NET writes it.
+        issuer: &'a [u8],
+        /// Decimal digits.
+        serial: &'a [u8],
+    },
+    /// The DER certificate itself, from a `BinarySecurityToken`.
+    Der(&'a [u8]),
+}
+
+/// Why a credential operation failed. Never sent to the peer: outside, all of them are one fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CredentialError {
+    /// No certificate of ours is the one that the message names.
+    UnknownCertificate,
+    /// The private key does not unwrap what was sent.
+    WrongKey,
+    /// The operation is not configured on this side, or the key has a kind or size that is not supported.
+    Unsupported,
+    /// The peer's certificate is not trusted.
+    NotTrusted,
+    /// The asymmetric signature does not verify.
+    BadSignature,
+    /// The user name or the password is wrong.
+    BadPassword,
+    /// The buffer for the result is too small.
+    Room {
+        /// Bytes needed.
+        needed: usize,
+    },
+}
+
+impl fmt::Display for CredentialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownCertificate => f.write_str("the certificate that the message names is not one of ours"),
+            Self::WrongKey => f.write_str("our private key does not unwrap the key that was sent"),
+            Self::Unsupported => {
+                f.write_str("this credential operation is not configured, or the key is of an unsupported kind or size")
+            }
+            Self::NotTrusted => f.write_str("the peer's certificate is not trusted"),
+            Self::BadSignature => f.write_str("the certificate's signature does not verify"),
+            Self::BadPassword => f.write_str("the user name or the password is wrong"),
+            Self::Room { needed } => write!(f, "the result needs a buffer of {needed} bytes"),
+        }
+    }
+}
+
+impl core::error::Error for CredentialError {}
+
+/// Certificates, private keys and passwords. RSA lives outside the core: an adapters package implements this.
+///
+/// Every method is a pure question; none may remember anything between calls that changes an answer.
+pub trait Credentials {
+    /// Recipient side: unwraps the key that a client made for one of our certificates. Returns its length in bytes.
+    ///
+    /// # Errors
+    /// [`CredentialError::UnknownCertificate`] when `recipient` is not ours, [`CredentialError::WrongKey`] when the
+    /// octets do not unwrap.
+    fn unwrap_key(
+        &self,
+        recipient: CertificateReference<'_>,
+        transport: KeyTransport,
+        wrapped: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError>;
+
+    /// Client side: wraps `key` for the service's certificate. Returns the wrapped length in bytes (at most 512).
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when no service certificate is configured.
+    fn wrap_key(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError>;
+
+    /// The length that [`wrap_key`](Self::wrap_key) will return: the size of the service's RSA modulus in bytes.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when no service certificate is configured.
+    fn wrapped_len(&self) -> Result<usize, CredentialError>;
+
+    /// SHA-1 thumbprint of the service's certificate, by which a client names it in the `EncryptedKey`.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when no service certificate is configured.
+    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError>;
+
+    /// Verifies a client certificate's signature over the given digest of `SignedInfo`, and that the certificate is
+    /// trusted.
+    ///
+    /// # Errors
+    /// [`CredentialError::NotTrusted`] or [`CredentialError::BadSignature`].
+    fn verify_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError>;
+
+    /// Is this user who they say they are?
+    ///
+    /// # Errors
+    /// [`CredentialError::BadPassword`].
+    fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError>;
+}
+
+/// No credentials at all: for sessions whose keys were agreed elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NoCredentials;
+
+impl Credentials for NoCredentials {
+    fn unwrap_key(
+        &self,
+        _: CertificateReference<'_>,
+        _: KeyTransport,
+        _: &[u8],
+        _: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        Err(CredentialError::UnknownCertificate)
+    }
+    fn wrap_key(&self, _: KeyTransport, _: &[u8], _: &mut [u8]) -> Result<usize, CredentialError> {
+        Err(CredentialError::Unsupported)
+    }
+    fn wrapped_len(&self) -> Result<usize, CredentialError> {
+        Err(CredentialError::Unsupported)
+    }
+    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
+        Err(CredentialError::Unsupported)
+    }
+    fn verify_signature(
+        &self,
+        _: CertificateReference<'_>,
+        _: AsymmetricSignature,
+        _: &[u8],
+        _: &[u8],
+    ) -> Result<(), CredentialError> {
+        Err(CredentialError::NotTrusted)
+    }
+    fn check_user(&self, _: &str, _: &str) -> Result<(), CredentialError> {
+        Err(CredentialError::BadPassword)
+    }
+}

@@ -1,0 +1,416 @@
+//! The elements of a security header as WCF writes them, byte for byte.
+
+use super::seal::{EndorsingToken, Protection, SigningToken};
+use super::trust::{ContextReference, KeyIdentifier, LocalToken, ReferenceStyle, ReferenceTo, write_reference};
+use crate::base64;
+use crate::chance::Uuid;
+use crate::crypto::{AlgorithmSuite, DigestAlgorithm, KeyTransport};
+use crate::soap::{ScVersion, SoapVersion, names};
+use crate::xml::{Span, Writer};
+
+/// An Id: `_n` of one message, or `uuid-<guid>-<n>` of one process side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Id {
+    /// `_n`: counts within one message.
+    Local(u16),
+    /// `uuid-<guid>-<n>`: counts for the life of a session's side.
+    Unique(UniqueId),
+}
+
+/// `uuid-<guid>-<n>`, as WCF's `SecurityUniqueId` makes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UniqueId {
+    /// The side's prefix.
+    pub prefix: Uuid,
+    /// The number.
+    pub number: u64,
+}
+
+/// Makes the [`UniqueId`]s of one side of a session: one prefix, numbers from 1.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UniqueIds {
+    prefix: Uuid,
+    next: u64,
+}
+
+impl UniqueIds {
+    /// A side's Ids: `prefix` is fresh chance, the first number is `first` (WCF starts with 1).
+    pub const fn new(prefix: Uuid, first: u64) -> Self {
+        Self { prefix, next: first }
+    }
+
+    /// The next Id.
+    pub const fn next_id(&mut self) -> UniqueId {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        UniqueId { prefix: self.prefix, number }
+    }
+}
+
+impl UniqueId {
+    /// Writes the Id's text.
+    pub fn write(&self, w: &mut Writer<'_>) {
+        w.put(b"uuid-");
+        let mut text = [0u8; 36];
+        self.prefix.write(&mut text);
+        w.put(&text);
+        w.put(b"-");
+        w.number(self.number);
+    }
+}
+
+pub(super) fn id(w: &mut Writer<'_>, id: Id) {
+    match id {
+        Id::Local(n) => {
+            w.put(b"_");
+            w.number(u64::from(n));
+        }
+        Id::Unique(unique) => unique.write(w),
+    }
+}
+
+pub(super) fn span_from(start: usize, w: &Writer<'_>) -> Span {
+    Span::new(u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(w.position()).unwrap_or(u32::MAX))
+}
+
+/// Writes what `content` writes and returns where it stands.
+pub(super) fn spanned(w: &mut Writer<'_>, content: impl FnOnce(&mut Writer<'_>)) -> Span {
+    let start = w.position();
+    content(w);
+    span_from(start, w)
+}
+
+fn attribute(w: &mut Writer<'_>, name: &str, value: &str) {
+    w.put(b" ");
+    w.put_str(name);
+    w.put(b"=\"");
+    w.put_str(value);
+    w.put(b"\"");
+}
+
+fn xmlns(w: &mut Writer<'_>, prefix: &str, namespace: &str) {
+    w.put(if prefix.is_empty() { b" xmlns" } else { b" xmlns:" });
+    w.put_str(prefix);
+    w.put(b"=\"");
+    w.put_str(namespace);
+    w.put(b"\"");
+}
+
+pub(super) fn envelope_start(w: &mut Writer<'_>, soap: SoapVersion) {
+    w.put(b"<s:Envelope");
+    xmlns(w, "s", soap.namespace());
+}
+
+pub(super) fn declare(w: &mut Writer<'_>, prefix: &str, namespace: &str) {
+    xmlns(w, prefix, namespace);
+}
+
+pub(super) fn security_start(w: &mut Writer<'_>) {
+    w.put(b"<o:Security s:mustUnderstand=\"1\"");
+    xmlns(w, "o", names::WSSE);
+    w.put(b">");
+}
+
+pub(super) fn timestamp(w: &mut Writer<'_>, p: &Protection<'_>) {
+    w.put(b"<u:Timestamp u:Id=\"");
+    id(w, p.timestamp.id);
+    w.put(b"\"><u:Created>");
+    w.put(&p.timestamp.created.text());
+    w.put(b"</u:Created><u:Expires>");
+    w.put(&p.timestamp.expires.text());
+    w.put(b"</u:Expires></u:Timestamp>");
+}
+
+/// An Id as text.
+struct IdText([u8; 64], usize);
+
+impl IdText {
+    fn of(own: Id) -> Self {
+        let mut text = [0u8; 64];
+        let mut w = Writer::new(&mut text);
+        id(&mut w, own);
+        // `uuid-`, 36 characters, `-` and at most 20 digits always fit.
+        let len = w.finish().unwrap_or(0);
+        Self(text, len)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.0.get(..self.1).unwrap_or(&[])
+    }
+}
+
+fn local_reference(w: &mut Writer<'_>, style: ReferenceStyle, token: LocalToken, target: Id) {
+    write_reference(w, style, &ReferenceTo::Local { id: IdText::of(target).as_bytes(), token });
+}
+
+/// The reference by which a derived key, or underived data, names its token.
+pub(super) fn token_reference(w: &mut Writer<'_>, p: &Protection<'_>, style: ReferenceStyle) {
+    match &p.token {
+        SigningToken::SecurityContext { id, .. } => {
+            write_reference(w, style, &ReferenceTo::Local { id, token: LocalToken::Sct(p.version) });
+        }
+        SigningToken::ExternalContext { identifier, instance } => {
+            let context = ContextReference { identifier, instance: *instance };
+            write_reference(w, style, &ReferenceTo::Sct { version: p.version, context });
+        }
+        SigningToken::NewEncryptedKey { id, .. } => local_reference(w, style, LocalToken::EncryptedKey, *id),
+        SigningToken::EncryptedKeySha1(sha1) => {
+            let kind = KeyIdentifier::EncryptedKeySha1;
+            write_reference(w, style, &ReferenceTo::KeyIdentifier { kind, octets: *sha1 });
+        }
+    }
+}
+
+fn close_empty(w: &mut Writer<'_>, name: &str, long: bool) {
+    if long {
+        w.put(b"></");
+        w.put_str(name);
+        w.put(b">");
+    } else {
+        w.put(b"/>");
+    }
+}
+
+/// `wsc:DerivedKeyToken`. Offset and Length are left out where the length is the default of 32 (WCF's rule).
+pub(super) fn derived_key(
+    w: &mut Writer<'_>,
+    version: ScVersion,
+    own: Id,
+    length: usize,
+    nonce: &[u8],
+    reference: impl FnOnce(&mut Writer<'_>),
+) {
+    let prefix = version.prefix();
+    let tag = |w: &mut Writer<'_>, open: &[u8], local: &str| {
+        w.put(open);
+        w.put_str(prefix);
+        w.put(b":");
+        w.put_str(local);
+    };
+    tag(w, b"<", "DerivedKeyToken");
+    w.put(b" u:Id=\"");
+    id(w, own);
+    w.put(b"\"");
+    xmlns(w, prefix, version.namespace());
+    w.put(b">");
+    reference(w);
+    if length != 32 {
+        tag(w, b"<", "Offset>0");
+        tag(w, b"</", "Offset>");
+        tag(w, b"<", "Length>");
+        w.number(length as u64);
+        tag(w, b"</", "Length>");
+    }
+    tag(w, b"<", "Nonce>");
+    w.base64(nonce);
+    tag(w, b"</", "Nonce>");
+    tag(w, b"</", "DerivedKeyToken>");
+}
+
+/// The references of a `ReferenceList`, in WCF's order.
+pub(super) fn data_references(w: &mut Writer<'_>, declare: bool, list: &[u16]) {
+    w.put(b"<e:ReferenceList");
+    if declare {
+        xmlns(w, "e", names::XENC);
+    }
+    w.put(b">");
+    for number in list {
+        w.put(b"<e:DataReference URI=\"#");
+        id(w, Id::Local(*number));
+        w.put(b"\"/>");
+    }
+    w.put(b"</e:ReferenceList>");
+}
+
+/// The `EncryptedKey` that a client makes for the service's certificate.
+pub(super) fn encrypted_key(w: &mut Writer<'_>, p: &Protection<'_>, list: Option<&[u16]>) {
+    let SigningToken::NewEncryptedKey { id: own, thumbprint, wrapped } = &p.token else { return };
+    w.put(b"<e:EncryptedKey Id=\"");
+    id(w, *own);
+    w.put(b"\"");
+    xmlns(w, "e", names::XENC);
+    w.put(b"><e:EncryptionMethod");
+    let transport = p.suite.key_transport();
+    attribute(w, "Algorithm", transport.uri());
+    if matches!(transport, KeyTransport::RsaOaepMgf1p) {
+        // OAEP's digest stays SHA-1, in the SHA-256 suites too.
+        w.put(b"><DigestMethod");
+        attribute(w, "Algorithm", DigestAlgorithm::Sha1.uri());
+        xmlns(w, "", names::DSIG);
+        w.put(b"/></e:EncryptionMethod>");
+    } else {
+        w.put(b"/>");
+    }
+    w.put(b"<KeyInfo");
+    xmlns(w, "", names::DSIG);
+    w.put(b">");
+    let thumbprint = ReferenceTo::KeyIdentifier { kind: KeyIdentifier::Thumbprint, octets: *thumbprint };
+    write_reference(w, ReferenceStyle::header(p.bsp), &thumbprint);
+    w.put(b"</KeyInfo><e:CipherData><e:CipherValue>");
+    w.base64(wrapped);
+    w.put(b"</e:CipherValue></e:CipherData>");
+    if let Some(list) = list {
+        data_references(w, false, list);
+    }
+    w.put(b"</e:EncryptedKey>");
+}
+
+/// What stands in an `EncryptedData` before its base64.
+pub(super) fn encrypted_data_start(
+    w: &mut Writer<'_>,
+    p: &Protection<'_>,
+    own: u16,
+    kind: &str,
+    style: ReferenceStyle,
+    key: Option<Id>,
+) {
+    w.put(b"<e:EncryptedData Id=\"");
+    id(w, Id::Local(own));
+    w.put(b"\"");
+    attribute(w, "Type", kind);
+    xmlns(w, "e", names::XENC);
+    w.put(b"><e:EncryptionMethod");
+    attribute(w, "Algorithm", p.suite.encryption().uri());
+    close_empty(w, "e:EncryptionMethod", style.long);
+    // Without derived keys a request's data is listed in the EncryptedKey itself, which names the key.
+    if key.is_some() || !matches!(p.token, SigningToken::NewEncryptedKey { .. }) {
+        w.put(b"<KeyInfo");
+        xmlns(w, "", names::DSIG);
+        w.put(b">");
+        key_reference(w, p, style, key);
+        w.put(b"</KeyInfo>");
+    }
+    w.put(b"<e:CipherData><e:CipherValue>");
+}
+
+pub(super) const ENCRYPTED_DATA_END: &[u8] = b"</e:CipherValue></e:CipherData></e:EncryptedData>";
+
+/// A reference to a derived key, or to the token itself where none is derived.
+pub(super) fn key_reference(w: &mut Writer<'_>, p: &Protection<'_>, style: ReferenceStyle, key: Option<Id>) {
+    match key {
+        Some(own) => local_reference(w, style, LocalToken::DerivedKey(p.version), own),
+        None => token_reference(w, p, ReferenceStyle { declare_sc: true, ..style }),
+    }
+}
+
+/// A digest or signature value yet to be made: where its base64 stands.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hole(pub(super) Span);
+
+fn hole(w: &mut Writer<'_>, octets: usize) -> Hole {
+    let start = w.position();
+    for _ in 0..base64::encoded_len(octets) {
+        w.put(b"A");
+    }
+    Hole(span_from(start, w))
+}
+
+/// A `Signature` with holes for its digests and its value. `references` are the Ids it covers.
+pub(super) struct SignatureHoles {
+    pub(super) element: Span,
+    pub(super) signed_info: Span,
+    pub(super) value: Hole,
+}
+
+pub(super) fn signature(
+    w: &mut Writer<'_>,
+    suite: AlgorithmSuite,
+    own: Option<u16>,
+    references: &mut [(Id, Hole)],
+    key: impl FnOnce(&mut Writer<'_>),
+) -> SignatureHoles {
+    let digest = suite.digest();
+    let start = w.position();
+    w.put(b"<Signature");
+    if let Some(own) = own {
+        w.put(b" Id=\"");
+        id(w, Id::Local(own));
+        w.put(b"\"");
+    }
+    xmlns(w, "", names::DSIG);
+    w.put(b">");
+    let signed_info = spanned(w, |w| {
+        w.put(b"<SignedInfo><CanonicalizationMethod");
+        attribute(w, "Algorithm", names::EXC_C14N);
+        w.put(b"/><SignatureMethod");
+        attribute(w, "Algorithm", suite.signature().uri());
+        w.put(b"/>");
+        for (target, digest_hole) in references {
+            w.put(b"<Reference URI=\"#");
+            id(w, *target);
+            w.put(b"\"><Transforms><Transform");
+            attribute(w, "Algorithm", names::EXC_C14N);
+            w.put(b"/></Transforms><DigestMethod");
+            attribute(w, "Algorithm", digest.uri());
+            w.put(b"/><DigestValue>");
+            *digest_hole = hole(w, digest.len());
+            w.put(b"</DigestValue></Reference>");
+        }
+        w.put(b"</SignedInfo>");
+    });
+    w.put(b"<SignatureValue>");
+    let value = hole(w, suite.signature().len());
+    w.put(b"</SignatureValue><KeyInfo>");
+    key(w);
+    w.put(b"</KeyInfo></Signature>");
+    SignatureHoles { element: span_from(start, w), signed_info, value }
+}
+
+/// `k:SignatureConfirmation`; an encrypted one declares `u` itself.
+pub(super) fn confirmation(w: &mut Writer<'_>, own: u16, value: &[u8], encrypted: bool) {
+    w.put(b"<k:SignatureConfirmation u:Id=\"");
+    id(w, Id::Local(own));
+    w.put(b"\" Value=\"");
+    w.put(value);
+    w.put(b"\"");
+    xmlns(w, "k", names::WSSE11);
+    if encrypted {
+        xmlns(w, "u", names::WSU);
+    }
+    w.put(b"/>");
+}
+
+/// `o:UsernameToken` with a password in clear: it only ever travels encrypted.
+pub(super) fn username_token(w: &mut Writer<'_>, own: Id, name: &str, password: &str, bsp: bool) {
+    w.put(b"<o:UsernameToken u:Id=\"");
+    id(w, own);
+    w.put(b"\"");
+    xmlns(w, "o", names::WSSE);
+    xmlns(w, "u", names::WSU);
+    w.put(b"><o:Username>");
+    w.text(name.as_bytes());
+    w.put(b"</o:Username><o:Password");
+    if bsp {
+        attribute(w, "Type", names::PASSWORD_TEXT);
+    }
+    w.put(b">");
+    w.text(password.as_bytes());
+    w.put(b"</o:Password></o:UsernameToken>");
+}
+
+/// The endorsing token of a Renew: the current `SecurityContextToken` and a fresh key derived from it.
+pub(super) fn endorsing_tokens(w: &mut Writer<'_>, p: &Protection<'_>, token: &EndorsingToken<'_>, own: u16) {
+    w.put(token.element);
+    if let Some(key) = token.derived {
+        derived_key(w, p.version, Id::Local(own), key.secret.len(), key.nonce, |w| {
+            let sct = ReferenceTo::Local { id: token.id, token: LocalToken::Sct(p.version) };
+            write_reference(w, ReferenceStyle::header(p.bsp), &sct);
+        });
+    }
+}
+
+/// The reference by which an endorsing signature names its key.
+pub(super) fn endorsing_reference(
+    w: &mut Writer<'_>,
+    p: &Protection<'_>,
+    token: &EndorsingToken<'_>,
+    own: u16,
+    style: ReferenceStyle,
+) {
+    if token.derived.is_some() {
+        key_reference(w, p, style, Some(Id::Local(own)));
+    } else {
+        let sct = ReferenceTo::Local { id: token.id, token: LocalToken::Sct(p.version) };
+        write_reference(w, style, &sct);
+    }
+}

@@ -1,0 +1,18 @@
+//! Where the keys of tokens come from that a message names but does not carry.
+
+use crate::crypto::SecretKey;
+
+/// Keys that were agreed before this message.
+pub trait Keyring {
+    /// The key of a `SecurityContextToken`: `identifier` and `instance` as the message writes them (`urn:uuid:...`).
+    /// `None` is a `BadContextToken` fault.
+    fn security_context(&self, identifier: &[u8], instance: Option<&[u8]>) -> Option<SecretKey>;
+
+    /// The key whose wrapped octets have this SHA-1 (`#EncryptedKeySHA1`): a reply to a request that carried the
+    /// `EncryptedKey`.
+    fn encrypted_key(&self, sha1: &[u8; 20]) -> Option<SecretKey>;
+
+    /// A key that nobody knows, for an `EncryptedKey` that does not unwrap: the message then fails where a forged
+    /// signature fails, so that unwrapping is no oracle (Bleichenbacher). Must depend on `sha1` and on a secret.
+    fn decoy(&self, sha1: &[u8; 20]) -> SecretKey;
+}

@@ -1,0 +1,65 @@
+//! WS-SecureConversation, WS-Security and WS-Trust: tokens, keys, and messages sealed and opened.
+//!
+//! Two layers live here. [`seal`] and [`open`] protect and verify one message; they keep nothing. The session machines
+//! [`Initiator`] and [`Acceptor`] keep the books of secure conversations: they issue, renew and cancel
+//! `SecurityContextToken`s and say which keys a message may use.
+
+mod binding;
+mod credentials;
+mod emit;
+mod keyring;
+mod open;
+mod phase;
+mod policy;
+mod refusal;
+mod replay;
+mod scan;
+mod seal;
+mod session_keys;
+mod signature;
+mod tokens;
+pub mod trust;
+mod username;
+
+pub use binding::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, KeyEntropyMode};
+pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials};
+pub use emit::{Id, UniqueId, UniqueIds};
+pub use keyring::Keyring;
+pub use open::{AddressingValues, Coverage, Endorser, OpenContext, Opened, ProtectionToken, User, open};
+pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
+pub use policy::{ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+pub use refusal::{AlgorithmSlot, Element, Refusal, WireFault};
+pub use replay::ReplayTable;
+pub use seal::{
+    DerivedKey, EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp,
+    UsernameToken, seal,
+};
+pub use tokens::ContextName;
+
+/// The value of a symmetric signature: an HMAC, 20 or 32 bytes.
+///
+/// It is public (it travels, or is echoed in a `SignatureConfirmation`), so it compares and sorts as plain bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SignatureValue {
+    octets: [u8; 32],
+    len: u8,
+}
+
+impl SignatureValue {
+    /// `None` if `octets` is not as long as an HMAC of one of the suites.
+    pub fn new(octets: &[u8]) -> Option<Self> {
+        let mut value = Self { octets: [0; 32], len: u8::try_from(octets.len()).ok()? };
+        if !matches!(octets.len(), 20 | 32) {
+            return None;
+        }
+        for (to, from) in value.octets.iter_mut().zip(octets) {
+            *to = *from;
+        }
+        Some(value)
+    }
+
+    /// The octets.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}

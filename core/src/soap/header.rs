@@ -1,0 +1,105 @@
+//! The header blocks of an outgoing message, as WCF writes them.
+
+use super::AddressingVersion;
+use crate::xml::Writer;
+
+/// One header block. Values are text: they are escaped when written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HeaderBlock<'a> {
+    /// `Action`, must be understood.
+    Action(&'a [u8]),
+    /// `MessageID`.
+    MessageId(&'a [u8]),
+    /// `RelatesTo`.
+    RelatesTo(&'a [u8]),
+    /// `ReplyTo` with this address.
+    ReplyTo(&'a [u8]),
+    /// `FaultTo` with this address.
+    FaultTo(&'a [u8]),
+    /// `From` with this address.
+    From(&'a [u8]),
+    /// `To`, must be understood.
+    To(&'a [u8]),
+    /// Any other block: WS-ReliableMessaging's, or the application's.
+    Other {
+        /// Prefix, declared on the envelope.
+        prefix: &'a str,
+        /// Namespace of the prefix.
+        namespace: &'a str,
+        /// Local name.
+        local: &'a str,
+        /// Must the receiver understand it?
+        must_understand: bool,
+        /// Content: XML, not escaped.
+        content: &'a [u8],
+    },
+}
+
+impl<'a> HeaderBlock<'a> {
+    /// The prefix that the envelope declares for this block, and its namespace.
+    pub const fn shared_prefix(&self, version: AddressingVersion) -> Option<(&'a str, &'a str)> {
+        match self {
+            Self::Action(_)
+            | Self::MessageId(_)
+            | Self::RelatesTo(_)
+            | Self::ReplyTo(_)
+            | Self::FaultTo(_)
+            | Self::From(_)
+            | Self::To(_) => Some(("a", version.namespace())),
+            Self::Other { prefix, namespace, .. } => Some((prefix, namespace)),
+        }
+    }
+
+    /// Writes the block; `id` is the `n` of its `u:Id="_n"`, where it is signed.
+    ///
+    /// Attribute order is WCF's: `mustUnderstand`, then `Id`.
+    pub fn write(&self, w: &mut Writer<'_>, id: Option<u16>) {
+        let (prefix, local, must_understand) = match self {
+            Self::Action(_) => ("a", "Action", true),
+            Self::MessageId(_) => ("a", "MessageID", false),
+            Self::RelatesTo(_) => ("a", "RelatesTo", false),
+            Self::ReplyTo(_) => ("a", "ReplyTo", false),
+            Self::FaultTo(_) => ("a", "FaultTo", false),
+            Self::From(_) => ("a", "From", false),
+            Self::To(_) => ("a", "To", true),
+            Self::Other { prefix, local, must_understand, .. } => (*prefix, *local, *must_understand),
+        };
+        let name = |w: &mut Writer<'_>| {
+            w.put_str(prefix);
+            w.put(b":");
+            w.put_str(local);
+        };
+        w.put(b"<");
+        name(w);
+        if must_understand {
+            w.put(b" s:mustUnderstand=\"1\"");
+        }
+        if let Some(id) = id {
+            w.put(b" u:Id=\"_");
+            w.number(u64::from(id));
+            w.put(b"\"");
+        }
+        match self {
+            Self::Other { content: [], .. } => {
+                w.put(b"/>");
+                return;
+            }
+            Self::Other { content, .. } => {
+                w.put(b">");
+                w.put(content);
+            }
+            Self::Action(text) | Self::MessageId(text) | Self::RelatesTo(text) | Self::To(text) => {
+                w.put(b">");
+                w.text(text);
+            }
+            Self::ReplyTo(address) | Self::FaultTo(address) | Self::From(address) => {
+                w.put(b"><a:Address>");
+                w.text(address);
+                w.put(b"</a:Address>");
+            }
+        }
+        w.put(b"</");
+        name(w);
+        w.put(b">");
+    }
+}
