@@ -3,6 +3,7 @@
 //! Nothing here knows how this project secures a message: it reads files. Expected values come from the recordings.
 
 mod census;
+pub mod dom;
 mod recording;
 mod secrets;
 mod verdicts;

@@ -301,14 +301,10 @@ impl Numbers {
         if sealed_signature {
             n.signature_data = n.take();
         }
-        let extras =
-            if encrypt_first { 0 } else { p.confirmations.len() }.saturating_add(usize::from(p.username.is_some()));
-        if message.encrypt_body {
-            for index in 0..extras.min(n.extra_data.len()) {
-                let number = n.take();
-                if let Some(slot) = n.extra_data.get_mut(index) {
-                    *slot = number;
-                }
+        for index in 0..encrypted_extras(message, p, sealed_signature) {
+            let number = n.take();
+            if let Some(slot) = n.extra_data.get_mut(index) {
+                *slot = number;
             }
         }
         if sealed_signature && p.endorsing.is_some() {
@@ -316,6 +312,13 @@ impl Numbers {
         }
         n
     }
+}
+
+/// How many user tokens and confirmations are encrypted: a password always is, a confirmation if its signature was.
+fn encrypted_extras(message: &OutgoingMessage<'_>, p: &Protection<'_>, sealed_signature: bool) -> usize {
+    let confirmations = if sealed_signature { p.confirmations.len() } else { 0 };
+    let users = usize::from(p.username.is_some() && message.encrypt_body);
+    confirmations.saturating_add(users).min(2)
 }
 
 /// A stretch of the message that is encrypted at the end.
@@ -446,7 +449,8 @@ impl<'m> Sealing<'m> {
         let body = w.position();
         w.put(b"<s:Body u:Id=\"");
         emit::id(w, Id::Local(self.numbers.body));
-        w.put(b"\">");
+        let empty = message.body.is_empty() && !message.encrypt_body;
+        w.put(if empty { b"\"/>" } else { b"\">" });
         if message.encrypt_body {
             self.region(w, self.numbers.body_data, true, |_, w| {
                 let plain = emit::spanned(w, |w| w.put(message.body));
@@ -455,7 +459,9 @@ impl<'m> Sealing<'m> {
         } else {
             w.put(message.body);
         }
-        w.put(b"</s:Body>");
+        if !empty {
+            w.put(b"</s:Body>");
+        }
         if let Some((_, span)) = self.parts.first_mut() {
             *span = emit::span_from(body, w);
         }
@@ -504,19 +510,12 @@ impl<'m> Sealing<'m> {
         };
         add(n.body_data, self.message.encrypt_body);
         add(n.signature_data, self.sealed_signature);
-        let extras = self.encrypted_extras();
+        let extras = encrypted_extras(self.message, self.p, self.sealed_signature);
         for (index, number) in n.extra_data.iter().enumerate() {
             add(*number, index < extras);
         }
         add(n.endorsing_data, self.sealed_signature && self.p.endorsing.is_some());
         list
-    }
-
-    /// How many user tokens and confirmations are encrypted.
-    fn encrypted_extras(&self) -> usize {
-        let confirmations = if self.encrypt_first() { 0 } else { self.p.confirmations.len() };
-        let extras = confirmations.saturating_add(usize::from(self.p.username.is_some()));
-        if self.message.encrypt_body { extras } else { 0 }
     }
 
     fn supporting(&mut self, w: &mut Writer<'_>) -> Result<(), SealError> {
@@ -531,7 +530,7 @@ impl<'m> Sealing<'m> {
             })?;
             self.part(Place::Security, user.id, span)?;
         }
-        let encrypted = self.message.encrypt_body && !self.encrypt_first();
+        let encrypted = self.sealed_signature;
         let confirmations = self.numbers.confirmations;
         for ((value, own), number) in p.confirmations.iter().zip(confirmations).zip(extra_data) {
             let write = |w: &mut Writer<'_>| emit::spanned(w, |w| emit::confirmation(w, own, value, encrypted));
