@@ -83,7 +83,12 @@ fn decode_exact(src: &[u8], out: &mut [u8]) -> Result<usize, Invalid> {
         Err(::base64::DecodeSliceError::OutputSliceTooSmall) => {
             let mut buffer = [0u8; OCTETS];
             let mut length = 0usize;
-            for chunk in src.chunks(CHARACTERS) {
+            let mut chunks = src.chunks(CHARACTERS).peekable();
+            while let Some(chunk) = chunks.next() {
+                // Only the last chunk may be padded.
+                if chunks.peek().is_some() && chunk.last() == Some(&b'=') {
+                    return Err(Invalid);
+                }
                 let len = STANDARD.decode_slice(chunk, &mut buffer).map_err(|_| Invalid)?;
                 let end = length.checked_add(len).ok_or(Invalid)?;
                 let to = out.get_mut(length..end).ok_or(Invalid)?;
@@ -244,5 +249,18 @@ mod tests {
         assert_eq!(decode(b"Zm9v", &mut [0; 2]), Err(Invalid));
         assert_eq!(encode(b"foo", &mut [0; 3]), None);
         assert_eq!(encode_in_place(&mut [0; 3], 3), None);
+    }
+    #[test]
+    fn padding_ends_the_text_wherever_a_chunk_ends() {
+        for (len, after) in [(3070, "Zm9v"), (3071, "Zm9v"), (6142, "Zg=="), (6143, "Zm8=")] {
+            let mut text = vec![0u8; encoded_len(len)];
+            encode(&vec![7; len], &mut text).unwrap();
+            text.extend_from_slice(after.as_bytes());
+            // As much room as the octets of both parts would take, and more.
+            for room in len..len + 8 {
+                assert_eq!(decode(&text, &mut vec![0; room]), Err(Invalid), "{len} then {after}, room {room}");
+            }
+            assert_eq!(decode_in_place(&mut text), Err(Invalid), "{len} then {after}");
+        }
     }
 }
