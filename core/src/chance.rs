@@ -2,6 +2,7 @@
 
 use crate::crypto::{Backend, Mac, MacAlgorithm, RustCrypto};
 use core::fmt;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Where nonces, IVs and keys come from. Tests replay recorded ones through it.
@@ -13,11 +14,14 @@ pub trait Entropy {
 /// HMAC_DRBG with SHA-256 (NIST SP 800-90A, 10.1.2), without reseeding: one seed, one world.
 ///
 /// The seed must come from the operating system's randomness, 32 bytes for every machine.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Chance {
     key: [u8; 32],
     value: [u8; 32],
 }
+
+/// Most bytes of one request (SP 800-90A, table 2: 2^19 bits). A longer fill is several requests.
+const REQUEST: usize = 65_536;
 
 impl Chance {
     /// A generator from a seed: SP 800-90A instantiation with `seed` as entropy input, nonce and personalization empty.
@@ -57,15 +61,26 @@ impl Chance {
 
 impl Entropy for Chance {
     fn fill(&mut self, out: &mut [u8]) {
-        for chunk in out.chunks_mut(32) {
-            self.value = self.hmac(&[&self.value]);
-            for (to, from) in chunk.iter_mut().zip(self.value) {
-                *to = from;
+        for request in out.chunks_mut(REQUEST) {
+            for chunk in request.chunks_mut(32) {
+                self.value = self.hmac(&[&self.value]);
+                for (to, from) in chunk.iter_mut().zip(self.value) {
+                    *to = from;
+                }
             }
+            self.update(&[]);
         }
-        self.update(&[]);
     }
 }
+
+/// In constant time: who knew the state would know every key to come.
+impl PartialEq for Chance {
+    fn eq(&self, other: &Self) -> bool {
+        (self.key.ct_eq(&other.key) & self.value.ct_eq(&other.value)).into()
+    }
+}
+
+impl Eq for Chance {}
 
 impl fmt::Debug for Chance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,6 +180,31 @@ mod tests {
              07694bb7547bb0995f70de25d6b29e2d3011bb19d27676c07162c8b5ccde0668961df86803482cb37ed6d5c0bb8d50cf1f50d476aa0458bdaba806f48be9dcb8",
         );
         assert_eq!(out.as_slice(), wanted);
+    }
+
+    // From an implementation in Python, with the seed alone as entropy input. 100 000 bytes are two requests.
+    #[test]
+    fn one_seed_is_one_world() {
+        use crate::crypto::{DigestAlgorithm, Hasher, RustHasher};
+        let seed: [u8; 32] = core::array::from_fn(|i| i as u8);
+        let mut chance = Chance::new(&seed);
+        let mut out = [0u8; 116];
+        chance.fill(&mut out[..16]);
+        chance.fill(&mut out[16..]);
+        let wanted = hex(concat!(
+            "3226437dd9f98b17591aad731383303268ddf0df052af113ad632143c8039de47a598a6186f18fd474eac12f1dece4759b0c76f7",
+            "64a0c32674382782839e9eb9034635810453e798e92f3b19ab8921db96fdf73fa0c53357a729a6c7253941949938b1eccbd32e89",
+            "6835b9cd347553241b908069"
+        ));
+        assert_eq!(out.as_slice(), wanted);
+        let before = chance.clone();
+        let mut long = std::vec![0u8; 100_000];
+        chance.fill(&mut long);
+        let mut hasher = RustHasher::new(DigestAlgorithm::Sha256);
+        hasher.update(&long);
+        assert!(hasher.finish().ct_eq(&hex("ec923ba8d470ae2307c674f1aac2d05d00a4c4dcebfba8058091787d8d3b5c0f")));
+        assert!(chance != before && before == before.clone());
+        assert_eq!(std::format!("{chance:?}"), "Chance(..)");
     }
 
     #[test]

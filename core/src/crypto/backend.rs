@@ -1,10 +1,12 @@
 //! The primitives behind a small trait, so that a faster one (a TLS library's, a chip's) can be plugged in.
 
 use super::algorithm::{CipherAlgorithm, DigestAlgorithm, MacAlgorithm};
+use core::fmt;
 use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A digest or MAC value.
-#[derive(Clone, Copy, Debug)]
+/// A digest or MAC value. Wiped when dropped and never printed: derived keys are made of it.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct DigestOutput {
     octets: [u8; 32],
     len: u8,
@@ -28,6 +30,12 @@ impl DigestOutput {
     /// Is it this value? In constant time; another length is another value.
     pub fn ct_eq(&self, other: &[u8]) -> bool {
         self.as_bytes().ct_eq(other).into()
+    }
+}
+
+impl fmt::Debug for DigestOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DigestOutput({} bytes)", self.len)
     }
 }
 

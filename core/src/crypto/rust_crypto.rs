@@ -8,6 +8,7 @@ use cbc::cipher::{
 use core::fmt;
 use hmac::{Hmac, Mac as _};
 use sha1::Digest as _;
+use zeroize::Zeroize;
 
 /// RustCrypto: `sha1`, `sha2`, `hmac`, `aes`, `des`, `cbc`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -65,13 +66,30 @@ impl fmt::Debug for RustMac {
 }
 
 impl Mac for RustMac {
-    #[allow(clippy::expect_used, reason = "HMAC takes keys of every length; the error type is the trait's")]
     fn new(algorithm: MacAlgorithm, key: &[u8]) -> Self {
-        const ANY: &str = "HMAC takes keys of every length";
-        match algorithm {
-            MacAlgorithm::HmacSha1 => Self::HmacSha1(Hmac::new_from_slice(key).expect(ANY)),
-            MacAlgorithm::HmacSha256 => Self::HmacSha256(Hmac::new_from_slice(key).expect(ANY)),
+        // RFC 2104: a key longer than the hash's block, 64 bytes in both, is hashed first. The block is filled here
+        // because a whole block is the one form of key that cannot be refused.
+        let hashed;
+        let mut short = key;
+        if key.len() > 64 {
+            let mut hasher = RustHasher::new(match algorithm {
+                MacAlgorithm::HmacSha1 => DigestAlgorithm::Sha1,
+                MacAlgorithm::HmacSha256 => DigestAlgorithm::Sha256,
+            });
+            Hasher::update(&mut hasher, key);
+            hashed = hasher.finish();
+            short = hashed.as_bytes();
         }
+        let mut block = Array([0u8; 64]);
+        for (to, from) in block.iter_mut().zip(short) {
+            *to = *from;
+        }
+        let mac = match algorithm {
+            MacAlgorithm::HmacSha1 => Self::HmacSha1(Hmac::new(&block)),
+            MacAlgorithm::HmacSha256 => Self::HmacSha256(Hmac::new(&block)),
+        };
+        block.as_mut_slice().zeroize();
+        mac
     }
 
     fn update(&mut self, bytes: &[u8]) {
