@@ -4,6 +4,7 @@
 
 mod census;
 pub mod dom;
+pub mod pair;
 mod recording;
 mod secrets;
 mod verdicts;

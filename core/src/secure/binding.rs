@@ -154,7 +154,7 @@ impl Default for InitiatorSettings {
 }
 
 /// A service's own settings (`LocalServiceSecuritySettings`).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct AcceptorSettings {
     /// Lifetime of a session key. WCF: 15 hours.
     pub key_renewal_interval: Duration,

@@ -122,10 +122,10 @@ pub(super) fn timestamp(w: &mut Writer<'_>, p: &Protection<'_>) {
 }
 
 /// An Id as text.
-struct IdText([u8; 64], usize);
+pub(super) struct IdText([u8; 64], usize);
 
 impl IdText {
-    fn of(own: Id) -> Self {
+    pub(super) fn of(own: Id) -> Self {
         let mut text = [0u8; 64];
         let mut w = Writer::new(&mut text);
         id(&mut w, own);
@@ -134,7 +134,7 @@ impl IdText {
         Self(text, len)
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.get(..self.1).unwrap_or(&[])
     }
 }

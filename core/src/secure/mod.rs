@@ -4,26 +4,38 @@
 //! [`Initiator`] and [`Acceptor`] keep the books of secure conversations: they issue, renew and cancel
 //! `SecurityContextToken`s and say which keys a message may use.
 
+mod acceptor;
+mod acceptor_poll;
+mod answer;
 mod binding;
+mod client_token;
+mod conversation;
 mod credentials;
 mod emit;
+mod initiator;
 mod keyring;
 mod open;
+mod peek;
 mod phase;
 mod policy;
 mod refusal;
 mod replay;
 mod scan;
 mod seal;
+mod server_session;
 mod session_keys;
 mod signature;
 mod tokens;
 pub mod trust;
 mod username;
 
+pub use acceptor::{Acceptor, Incoming};
+pub use acceptor_poll::AcceptorAction;
 pub use binding::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, KeyEntropyMode};
+pub use conversation::{Failure, FaultSeen, Misuse};
 pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials};
 pub use emit::{Id, UniqueId, UniqueIds};
+pub use initiator::{Exchange, Initiator, InitiatorAction, Outgoing, Received, UserCredential};
 pub use keyring::Keyring;
 pub use open::{AddressingValues, Coverage, Endorser, OpenContext, Opened, ProtectionToken, User, open};
 pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
@@ -34,6 +46,7 @@ pub use seal::{
     DerivedKey, EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp,
     UsernameToken, seal,
 };
+pub use server_session::SessionId;
 pub use tokens::ContextName;
 
 /// The value of a symmetric signature: an HMAC, 20 or 32 bytes.

@@ -431,6 +431,8 @@ impl Opening {
         let buf: &[u8] = message;
         let mut reader = Reader::resume(buf, span, scope, &self.wire)?;
         reader.next_element()?.ok_or(bad)?;
+        let id = reader.attribute("", "Id").map(|text| text.span()).unwrap_or_default();
+        let listed = self.listed.position_of(buf, id).unwrap_or(0);
         if !reader.attribute("", "Type").is_some_and(|kind| kind.eq(wanted_type)) {
             return Err(bad);
         }
@@ -448,7 +450,10 @@ impl Opening {
             next = reader.next_element()?.ok_or(bad)?;
             self.keys.resolve(buf, &reference, span.start, sources)?
         } else {
-            self.keys.implied().ok_or(Refusal::DanglingReference { offset: span.start })?
+            self.keys
+                .listing(listed)
+                .or_else(|| self.keys.implied())
+                .ok_or(Refusal::DanglingReference { offset: span.start })?
         };
         if !next.name.is(names::XENC, "CipherData") {
             return Err(bad);

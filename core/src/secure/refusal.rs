@@ -234,6 +234,17 @@ pub enum Refusal {
     },
     /// The reply confirms a signature that the request did not have, or does not confirm one that it had.
     Confirmation,
+    /// The contract has no such action.
+    UnknownAction,
+    /// The session's key is past its time and has to be renewed.
+    KeyExpired,
+    /// So many sessions are issued and unused, or the table of sessions is full.
+    TooManySessions {
+        /// The limit on pending sessions.
+        limit: u16,
+    },
+    /// A RequestSecurityToken that cannot be served: wrong type, size, target, endorser or user.
+    InvalidTrustRequest,
     /// A header block that must be understood is not.
     NotUnderstood {
         /// Byte offset of it.
@@ -317,6 +328,12 @@ impl fmt::Display for Refusal {
                 write!(f, "the replay table is full: {capacity} signatures are still within their window")
             }
             Self::Confirmation => f.write_str("the SignatureConfirmations are not those of the request"),
+            Self::UnknownAction => f.write_str("the contract has no operation for this action"),
+            Self::KeyExpired => f.write_str("the session's key has to be renewed before the next message"),
+            Self::TooManySessions { limit } => {
+                write!(f, "no more sessions: {limit} may be issued and unused, or the table is full")
+            }
+            Self::InvalidTrustRequest => f.write_str("the RequestSecurityToken cannot be served"),
             Self::NotUnderstood { offset } => {
                 write!(f, "the header block at byte {offset} must be understood and is not")
             }

@@ -39,7 +39,7 @@ pub struct ContextName {
 }
 
 impl ContextName {
-    fn new(context: ContextReference<'_>) -> Option<Self> {
+    pub(super) fn new(context: ContextReference<'_>) -> Option<Self> {
         Some(Self {
             identifier: Vec::from_slice(context.identifier).ok()?,
             instance: Vec::from_slice(context.instance.unwrap_or(&[])).ok()?,
@@ -100,6 +100,11 @@ pub(super) struct Sources<'s, K: ?Sized, C: ?Sized> {
 impl Keys {
     pub(super) fn get(&self, index: usize) -> Option<&Key> {
         self.list.get(index)
+    }
+
+    /// The `EncryptedKey` at `at`, whose own `ReferenceList` names what it encrypts.
+    pub(super) fn listing(&self, at: u32) -> Option<usize> {
+        self.list.iter().position(|key| key.at == at && matches!(key.root, Root::Wrapped(_)) && !key.derived)
     }
 
     /// The only root of the message, where data is encrypted without naming its key (implied reference).

@@ -1,0 +1,538 @@
+//! The service's side: many secure conversations with one binding.
+//!
+//! ```text
+//!   receive(RST/SCT)        -> Incoming::Issued     poll -> Answer(RSTR/SCT)
+//!   receive(request)        -> Incoming::Request    reply(..)   poll -> Answer(reply)
+//!   receive(RST/SCT/Renew)  -> Incoming::Renewed    poll -> Answer(RSTR/SCT/Renew)
+//!   receive(RST/SCT/Cancel) -> Incoming::Cancelled  close(..)   poll -> Answer(RSTR/SCT/Cancel)
+//!   receive(anything else)  -> Incoming::Refused    poll -> Answer(fault)
+//! ```
+//!
+//! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
+
+use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
+use super::binding::{AcceptorSettings, Binding, Bootstrap, KeyEntropyMode};
+use super::conversation::{Misuse, UrnUuid, combined_key, octets, signature_value};
+use super::emit::UniqueIds;
+use super::initiator::{Exchange, Outgoing};
+use super::keyring::Keyring;
+use super::open::{Endorser, OpenContext, Opened, ProtectionToken, open};
+use super::peek::{Peek, peek};
+use super::phase::{AcceptorEvent, AcceptorPhase};
+use super::replay::ReplayTable;
+use super::server_session::{Generation, KeyUse, Session, SessionId};
+use super::tokens::ContextName;
+use super::trust::{RequestSecurityToken, read_request};
+use super::{Credentials, Element, Encryption, Policy, Refusal, WireFault};
+use crate::chance::{Chance, Entropy, Uuid};
+use crate::crypto::{Backend, RustCrypto, SecretKey, p_sha1};
+use crate::soap::RequestType;
+use crate::time::{Deadline, Instant, UnixMillis, Wall};
+use crate::xml::Reader;
+use core::marker::PhantomData;
+use heapless::{String, Vec};
+
+/// What a received request was.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Incoming {
+    /// A new session; its token is on its way.
+    Issued(SessionId),
+    /// A session got a new key, which is on its way.
+    Renewed(SessionId),
+    /// A request of the application, in the message that was received.
+    Request {
+        /// Its session.
+        session: SessionId,
+        /// Does it wait for [`Acceptor::reply`]? A one-way message does not.
+        two_way: bool,
+        /// The message.
+        opened: Opened,
+    },
+    /// The client cancelled: answered once the service has [closed](Acceptor::close) the session.
+    Cancelled(SessionId),
+    /// Refused, with the exact reason; the client gets a fault, which says less.
+    Refused(Refusal),
+}
+
+/// The service's side of the secure conversations of one endpoint.
+///
+/// `SESSIONS` bounds the sessions, `EXCHANGES` the requests that wait for an answer, `REPLAY` (a power of two) the messages
+/// accepted within the replay window.
+#[derive(Clone, Debug)]
+pub struct Acceptor<
+    P,
+    E = Chance,
+    const SESSIONS: usize = 16,
+    const EXCHANGES: usize = 16,
+    const REPLAY: usize = 1024,
+    B = RustCrypto,
+> {
+    pub(super) binding: Binding,
+    pub(super) settings: AcceptorSettings,
+    pub(super) wall: Wall,
+    pub(super) entropy: E,
+    pub(super) ids: UniqueIds,
+    decoy: SecretKey,
+    pub(super) sessions: Vec<Session, SESSIONS>,
+    pub(super) exchanges: Vec<OpenExchange<P>, EXCHANGES>,
+    replay: ReplayTable<REPLAY>,
+    next_session: u32,
+    pub(super) next_sweep: Deadline,
+    pub(super) backend: PhantomData<B>,
+}
+
+impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: usize, const REPLAY: usize, B: Backend>
+    Acceptor<P, E, SESSIONS, EXCHANGES, REPLAY, B>
+{
+    /// A service without sessions.
+    pub fn new(binding: Binding, settings: AcceptorSettings, wall: Wall, mut entropy: E) -> Self {
+        let ids = UniqueIds::new(Uuid::random(&mut entropy), 1);
+        let mut decoy = SecretKey::zeroed(32).unwrap_or_default();
+        entropy.fill(decoy.as_mut_bytes());
+        Self {
+            binding,
+            settings,
+            wall,
+            entropy,
+            ids,
+            decoy,
+            sessions: Vec::new(),
+            exchanges: Vec::new(),
+            replay: ReplayTable::default(),
+            next_session: 1,
+            next_sweep: Deadline::Never,
+            backend: PhantomData,
+        }
+    }
+
+    /// How many sessions there are, issued ones that were never used included.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many sessions are issued and unused: those that `max_pending_sessions` counts.
+    pub fn pending_sessions(&self) -> usize {
+        self.sessions.iter().filter(|session| session.is_pending()).count()
+    }
+
+    /// A session's state; `None` once it is gone.
+    pub fn phase(&self, session: SessionId) -> Option<AcceptorPhase> {
+        self.session(session).map(|session| session.phase)
+    }
+
+    /// A session's identifier (`urn:uuid:...`).
+    pub fn identifier(&self, session: SessionId) -> Option<&[u8]> {
+        self.session(session).map(|session| session.identifier.as_bytes())
+    }
+
+    /// The calendar clock was set: where it stands now at the driver's zero.
+    pub const fn set_wall(&mut self, wall: Wall) {
+        self.wall = wall;
+    }
+
+    /// Gives the reply to a request.
+    ///
+    /// # Errors
+    /// The reply comes back with [`Misuse::Unknown`] if no request of this exchange waits for one.
+    pub fn reply(&mut self, exchange: Exchange, reply: P) -> Result<(), (P, Misuse)> {
+        let waiting = self.exchanges.iter_mut().find(|open| open.exchange == exchange);
+        match waiting {
+            Some(open) => match open.answer {
+                Answer::Application(session) => {
+                    open.answer = Answer::Reply(session, reply);
+                    Ok(())
+                }
+                _ => Err((reply, Misuse::Unknown)),
+            },
+            None => Err((reply, Misuse::Unknown)),
+        }
+    }
+
+    /// Closes a session: a cancellation that waits is confirmed; without one the session is forgotten, and what still comes
+    /// under its token is answered with `BadContextToken`, as WCF's service does over request-reply.
+    ///
+    /// # Errors
+    /// [`Misuse::Unknown`].
+    pub fn close(&mut self, session: SessionId) -> Result<(), Misuse> {
+        let held =
+            self.exchanges.iter_mut().find(|open| matches!(open.answer, Answer::CancelHeld(id) if id == session));
+        if let Some(open) = held {
+            open.answer = Answer::Cancelled(session);
+            return Ok(());
+        }
+        self.forget(session)
+    }
+
+    /// Gives a session up: nothing is sent, and exchanges that wait get no answer.
+    ///
+    /// # Errors
+    /// [`Misuse::Unknown`].
+    pub fn abort(&mut self, session: SessionId) -> Result<(), Misuse> {
+        self.forget(session)
+    }
+
+    /// The exchange is gone: its client went away.
+    pub fn exchange_failed(&mut self, exchange: Exchange) {
+        self.exchanges.retain(|open| open.exchange != exchange);
+    }
+
+    /// Takes a request in; it is decrypted in place. Whatever it was, its exchange is answered through
+    /// [`poll`](Self::poll).
+    ///
+    /// # Errors
+    /// [`Misuse::TooManyCalls`] when `EXCHANGES` wait for their answers. Nothing has changed.
+    pub fn receive<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        exchange: Exchange,
+        credentials: &C,
+        message: &mut [u8],
+    ) -> Result<Incoming, Misuse> {
+        if self.exchanges.is_full() {
+            return Err(Misuse::TooManyCalls { limit: u16::try_from(EXCHANGES).unwrap_or(u16::MAX) });
+        }
+        for session in &mut self.sessions {
+            session.forget_old(now);
+        }
+        let (peeked, outcome) = match peek(message, self.binding.addressing, &self.binding.limits) {
+            Ok(peeked) => {
+                let outcome = self.judge(now, credentials, message, &peeked);
+                (peeked, outcome)
+            }
+            Err(refusal) => (Peek::default(), Err(refusal.into())),
+        };
+        let (incoming, answer) = match outcome {
+            Ok(done) => done,
+            Err(Rejection { refusal, answer }) => (Incoming::Refused(refusal), answer),
+        };
+        let open = OpenExchange { exchange, message_id: peeked.message_id, action: peeked.action, answer };
+        // Room was seen above.
+        let _ = self.exchanges.push(open);
+        Ok(incoming)
+    }
+
+    fn judge<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        message: &mut [u8],
+        peeked: &Peek,
+    ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
+        let trust = self.binding.version.trust();
+        let is = |request: RequestType| peeked.action == trust.request_action(request).as_bytes();
+        if is(RequestType::Issue) {
+            self.issue(now, credentials, message)
+        } else if is(RequestType::Renew) && self.settings.can_renew {
+            self.renew(now, credentials, message)
+        } else {
+            self.session_message(now, credentials, message, peeked, is(RequestType::Cancel))
+        }
+    }
+
+    /// A message under a session's token.
+    fn session_message<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        message: &mut [u8],
+        peeked: &Peek,
+        cancel: bool,
+    ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
+        let unknown = |fault| Rejection { refusal: Refusal::UnknownSecurityContext, answer: Answer::Fault(fault) };
+        let name = peeked.context.as_ref().ok_or(unknown(PlainFault::NoSession))?;
+        let known = self.sessions.iter().find(|s| s.named(name)).ok_or(unknown(PlainFault::NoSession))?;
+        if known.find(name.instance()).is_none() {
+            return Err(unknown(PlainFault::BadContextToken));
+        }
+        let policy = if cancel {
+            Policy { underived_keys: true, ..self.binding.session_policy(Encryption::None) }
+        } else {
+            let body = (self.settings.contract)(&peeked.action).ok_or(Rejection {
+                refusal: Refusal::UnknownAction,
+                answer: Answer::Fault(PlainFault::UnrecognizedAction),
+            })?;
+            self.binding.session_policy(body)
+        };
+        let opened = self.open(now, credentials, message, &policy)?;
+        let ProtectionToken::SecurityContext(name) = &opened.token else {
+            return Err(Refusal::TokenMismatch.into());
+        };
+        let wall = self.wall.at(now);
+        let rollover = self.settings.key_rollover_interval;
+        let can_renew = self.settings.can_renew;
+        let index = self.sessions.iter().position(|s| s.named(name)).ok_or(Refusal::UnknownSecurityContext)?;
+        let session = self.sessions.get_mut(index).ok_or(Refusal::UnknownSecurityContext)?;
+        let (key, generation) = session.find(name.instance()).ok_or(Refusal::UnknownSecurityContext)?;
+        if generation.expires <= wall && !cancel && key == KeyUse::Current {
+            let answer =
+                if can_renew { Answer::RenewNeeded(session.id) } else { Answer::Fault(PlainFault::InvalidSecurity) };
+            return Err(Rejection { refusal: Refusal::KeyExpired, answer });
+        }
+        session.used(key, now, rollover);
+        let id = session.id;
+        if cancel {
+            let request = trust_request(message, &opened, &self.binding)?;
+            let target = request.cancel_target.and_then(|reference| reference.context());
+            if target.and_then(ContextName::new).as_ref() != Some(name) {
+                return Err(Refusal::TokenMismatch.into());
+            }
+            session.step(AcceptorEvent::Cancel);
+            return Ok((Incoming::Cancelled(id), Answer::CancelHeld(id)));
+        }
+        if !session.step(AcceptorEvent::Message) {
+            return Err(unknown(PlainFault::NoSession));
+        }
+        let two_way = !opened.addressing.message_id.is_empty();
+        let answer = if two_way { Answer::Application(id) } else { Answer::Accepted };
+        Ok((Incoming::Request { session: id, two_way, opened }, answer))
+    }
+
+    /// RST/SCT.
+    fn issue<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        message: &mut [u8],
+    ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
+        let policy = self.binding.bootstrap_policy(false, false);
+        let opened = self.open(now, credentials, message, &policy)?;
+        let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
+        let limit = self.settings.max_pending_sessions;
+        if self.pending_sessions() >= usize::from(limit) || self.sessions.is_full() {
+            return Err(Rejection {
+                refusal: Refusal::TooManySessions { limit },
+                answer: Answer::BootstrapFault(key, BootstrapFault::ServerTooBusy),
+            });
+        }
+        let user = user_of(message, &opened);
+        let Some((entropy, len)) = self.requested(message, &opened, RequestType::Issue) else {
+            return Err(invalid_request(key));
+        };
+        let id = SessionId(self.next_session);
+        self.next_session = self.next_session.wrapping_add(1);
+        let identifier = Uuid::random(&mut self.entropy);
+        let wall = self.wall.at(now);
+        let (generation, token) = self.generation(identifier, None, &entropy, len, wall);
+        // Room was seen above.
+        let _ = self.sessions.push(Session::new(id, identifier, generation, user));
+        if self.next_sweep == Deadline::Never {
+            self.next_sweep = Deadline::At(now.after(self.settings.inactivity_timeout));
+        }
+        Ok((Incoming::Issued(id), Answer::Token { renewed: false, key, token }))
+    }
+
+    /// RST/SCT/Renew: under the bootstrap again, endorsed by the session's current key.
+    fn renew<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        message: &mut [u8],
+    ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
+        let policy = self.binding.bootstrap_policy(false, true);
+        let opened = self.open(now, credentials, message, &policy)?;
+        let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
+        let Some(Endorser::SecurityContext(name)) = &opened.endorser else {
+            return Err(Refusal::Missing(Element::EndorsingSignature).into());
+        };
+        let target = trust_request(message, &opened, &self.binding)
+            .ok()
+            .and_then(|request| request.renew_target)
+            .and_then(|reference| reference.context())
+            .and_then(ContextName::new);
+        let user = user_of(message, &opened);
+        let requested = self.requested(message, &opened, RequestType::Renew);
+        let index = self.sessions.iter().position(|session| {
+            // The session's own user, with its current key, and room for one more.
+            let current = session.find(name.instance()).is_some_and(|(key, _)| key == KeyUse::Current);
+            session.named(name) && current && session.user == user && !session.pending_is_full()
+        });
+        let (Some(index), Some((entropy, len)), true) = (index, requested, target.as_ref() == Some(name)) else {
+            return Err(invalid_request(key));
+        };
+        let instance = Uuid::random(&mut self.entropy);
+        let identifier = self.sessions.get(index).map(|session| session.identifier.uuid()).unwrap_or_default();
+        let wall = self.wall.at(now);
+        let (generation, token) = self.generation(identifier, Some(instance), &entropy, len, wall);
+        let session = self.sessions.get_mut(index).ok_or(Refusal::UnknownSecurityContext)?;
+        // Room was seen above.
+        let _ = session.add_pending(generation);
+        Ok((Incoming::Renewed(session.id), Answer::Token { renewed: true, key, token }))
+    }
+
+    /// A new key and the token that tells of it.
+    fn generation(
+        &mut self,
+        identifier: Uuid,
+        instance: Option<Uuid>,
+        requestor: &SecretKey,
+        len: usize,
+        wall: UnixMillis,
+    ) -> (Generation, NewToken) {
+        let mut share = SecretKey::zeroed(len).unwrap_or_default();
+        self.entropy.fill(share.as_mut_bytes());
+        let key = match self.binding.entropy {
+            KeyEntropyMode::Combined => combined_key::<B>(requestor, &share, len).unwrap_or_default(),
+            KeyEntropyMode::Client => requestor.clone(),
+            KeyEntropyMode::Server => share.clone(),
+        };
+        let expires = wall.after(self.settings.key_renewal_interval);
+        let (token_id, secret_id) = (self.ids.next_id(), self.ids.next_id());
+        let generation = Generation::new::<B>(instance, key, expires, &self.binding, &mut self.ids, &mut self.entropy);
+        let token = NewToken {
+            identifier: UrnUuid::of(identifier),
+            instance: instance.map(UrnUuid::of),
+            token_id,
+            secret_id,
+            share,
+            created: wall,
+            expires,
+        };
+        (generation, token)
+    }
+
+    /// The entropy and the key length in bytes that a request asks for; `None` is an invalid request.
+    fn requested(&self, message: &[u8], opened: &Opened, wanted: RequestType) -> Option<(SecretKey, usize)> {
+        let request = trust_request(message, opened, &self.binding).ok()?;
+        // WCF takes a missing RequestType for Issue, not for Renew.
+        let asked = request.request_type.or((wanted == RequestType::Issue).then_some(RequestType::Issue));
+        let kind = self.binding.version.sct_token_type();
+        if asked != Some(wanted) || request.token_type.is_some_and(|text| !text.trim().eq(kind)) {
+            return None;
+        }
+        let bits = request.key_size.unwrap_or_else(|| self.binding.suite.default_key_bits());
+        if !self.binding.suite.accepts_key_bits(bits) {
+            return None;
+        }
+        let entropy = match (self.binding.entropy, &request.entropy) {
+            (KeyEntropyMode::Server, _) => SecretKey::default(),
+            (KeyEntropyMode::Combined | KeyEntropyMode::Client, Some(secret)) => octets(secret)?,
+            (KeyEntropyMode::Combined | KeyEntropyMode::Client, None) => return None,
+        };
+        let len = (bits / 8) as usize;
+        let short = self.binding.entropy == KeyEntropyMode::Client && entropy.len() != len;
+        (!short).then_some((entropy, len))
+    }
+
+    fn open<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        message: &mut [u8],
+        policy: &Policy,
+    ) -> Result<Opened, Rejection<P>> {
+        let wall = self.wall.at(now);
+        let keyring = SessionKeyring::<B> {
+            sessions: &self.sessions,
+            decoy: &self.decoy,
+            len: self.binding.key_len(),
+            backend: PhantomData,
+        };
+        let context =
+            OpenContext { policy, limits: &self.binding.limits, keyring: &keyring, credentials, now: Some(wall) };
+        let opened = open::<B, _, _>(message, &context)?;
+        self.replay.remember(&opened.signature, wall, &self.binding.clock)?;
+        Ok(opened)
+    }
+
+    pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.id == id)
+    }
+
+    /// Removes a session; what waits for its answers gets none.
+    pub(super) fn forget(&mut self, id: SessionId) -> Result<(), Misuse> {
+        let index = self.sessions.iter().position(|session| session.id == id).ok_or(Misuse::Unknown)?;
+        self.sessions.swap_remove(index);
+        for open in self.exchanges.iter_mut().filter(|open| open.session() == Some(id)) {
+            open.answer = Answer::Abort;
+        }
+        Ok(())
+    }
+}
+
+/// A refusal and the answer that it gets.
+struct Rejection<P> {
+    refusal: Refusal,
+    answer: Answer<P>,
+}
+
+impl<P> From<Refusal> for Rejection<P> {
+    fn from(refusal: Refusal) -> Self {
+        let answer = match refusal.wire() {
+            WireFault::BadContextToken => Answer::Fault(PlainFault::BadContextToken),
+            WireFault::InvalidSecurityToken => Answer::Fault(PlainFault::InvalidSecurityToken),
+            WireFault::InvalidSecurity | WireFault::MustUnderstand => Answer::Fault(PlainFault::InvalidSecurity),
+            WireFault::None => Answer::BadRequest,
+        };
+        Self { refusal, answer }
+    }
+}
+
+fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
+    let answer = Answer::BootstrapFault(key, BootstrapFault::InvalidRequest);
+    Rejection { refusal: Refusal::InvalidTrustRequest, answer }
+}
+
+/// The key of the bootstrap, and what its answer has to confirm.
+fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstrap) -> Result<BootstrapKey, Refusal> {
+    let ProtectionToken::EncryptedKey { sha1, key } = &opened.token else { return Err(Refusal::TokenMismatch) };
+    let mut confirmations = Vec::new();
+    if bootstrap.confirms_signatures() {
+        let endorsing = opened.endorsing_signature.and_then(|span| signature_value(span.of(message)));
+        for value in [Some(opened.signature), endorsing].into_iter().flatten() {
+            let _ = confirmations.push(value);
+        }
+    }
+    Ok(BootstrapKey { sha1: *sha1, key: key.clone(), confirmations })
+}
+
+/// The user who sent the message; empty for an anonymous one. A name longer than the table's is cut: it only has to be the
+/// same at every renewal.
+fn user_of(message: &[u8], opened: &Opened) -> String<128> {
+    let mut user = String::new();
+    if let Some(known) = opened.user {
+        for character in core::str::from_utf8(known.name.of(message)).unwrap_or("").chars() {
+            if user.push(character).is_err() {
+                break;
+            }
+        }
+    }
+    user
+}
+
+/// Reads the RST of a verified body.
+fn trust_request<'m>(
+    message: &'m [u8],
+    opened: &Opened,
+    binding: &Binding,
+) -> Result<RequestSecurityToken<'m>, Refusal> {
+    let malformed = Refusal::InvalidTrustRequest;
+    let mut reader = Reader::resume(message, opened.body, &opened.body_scope, &binding.limits)?;
+    let start = reader.next_element()?.ok_or(malformed)?;
+    let request = read_request(&mut reader, &start).map_err(|_| malformed)?;
+    if request.version == binding.version.trust() { Ok(request) } else { Err(malformed) }
+}
+
+/// The keys of all sessions.
+struct SessionKeyring<'s, B> {
+    sessions: &'s [Session],
+    decoy: &'s SecretKey,
+    len: usize,
+    backend: PhantomData<B>,
+}
+
+impl<B: Backend> Keyring for SessionKeyring<'_, B> {
+    fn security_context(&self, identifier: &[u8], instance: Option<&[u8]>) -> Option<SecretKey> {
+        let session = self.sessions.iter().find(|session| session.identifier.as_bytes() == identifier)?;
+        session.find(instance).map(|(_, generation)| generation.key.clone())
+    }
+
+    fn encrypted_key(&self, _: &[u8; 20]) -> Option<SecretKey> {
+        None
+    }
+
+    fn decoy(&self, sha1: &[u8; 20]) -> SecretKey {
+        let mut key = SecretKey::zeroed(self.len).unwrap_or_default();
+        p_sha1::<B>(self.decoy.as_bytes(), &[], sha1, 0, key.as_mut_bytes());
+        key
+    }
+}

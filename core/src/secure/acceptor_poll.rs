@@ -1,0 +1,316 @@
+//! What a service sends: the answers that its exchanges are owed, sealed when they are asked for.
+
+use super::ProtectionOrder;
+use super::acceptor::Acceptor;
+use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange};
+use super::binding::KeyEntropyMode;
+use super::conversation::UrnUuid;
+use super::emit::{Id, IdText};
+use super::initiator::{Exchange, Outgoing};
+use super::phase::{AcceptorEvent, AcceptorPhase};
+use super::seal::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp, seal};
+use super::server_session::{Session, SessionId};
+use super::session_keys::KeyPair;
+use super::trust::{ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};
+use crate::base64;
+use crate::chance::Entropy;
+use crate::crypto::Backend;
+use crate::soap::fault::{FaultForm, write_fault_body, write_fault_envelope};
+use crate::soap::{AddressingVersion, Fault, HeaderBlock, RequestType};
+use crate::time::{Deadline, Instant, UnixMillis};
+use crate::xml::{Grow, Limits, Writer};
+use heapless::Vec;
+
+/// What the service's machine wants done.
+#[derive(Debug)]
+#[must_use = "an action that is not carried out is lost"]
+pub enum AcceptorAction<'o> {
+    /// Answer an exchange and forget it.
+    Answer {
+        /// The exchange.
+        exchange: Exchange,
+        /// HTTP status: 200, 202 without a message, 400, or 500 for every fault.
+        status: u16,
+        /// The message; empty for 202 and 400.
+        message: &'o [u8],
+    },
+    /// End an exchange without an answer: its session was aborted.
+    Drop(Exchange),
+    /// A session that was issued and never used has been swept.
+    Swept(SessionId),
+    /// The buffer is too small; nothing has changed.
+    Grow(Grow),
+    /// Nothing to do before this time, or before something is told.
+    Wait(Deadline),
+}
+
+impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: usize, const REPLAY: usize, B: Backend>
+    Acceptor<P, E, SESSIONS, EXCHANGES, REPLAY, B>
+{
+    /// Asks what to do at `now`: answers first, then what the sweep removed, then waiting.
+    ///
+    /// # Errors
+    /// [`SealError`]: the application's reply is not well-formed. Its exchange is given up, and ends with
+    /// [`AcceptorAction::Drop`].
+    pub fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<AcceptorAction<'o>, SealError> {
+        self.sweep(now);
+        if let Some(index) = self.exchanges.iter().position(OpenExchange::ready) {
+            return self.answer(now, index, out);
+        }
+        if let Some(gone) = self.sessions.iter().find(|s| s.phase == AcceptorPhase::Closed).map(|s| s.id) {
+            let _ = self.forget(gone);
+            return Ok(AcceptorAction::Swept(gone));
+        }
+        Ok(AcceptorAction::Wait(self.next_sweep))
+    }
+
+    /// Two generations: what was issued before the last sweep and is still unused goes.
+    fn sweep(&mut self, now: Instant) {
+        if !self.next_sweep.due(now) {
+            return;
+        }
+        for session in &mut self.sessions {
+            session.step(AcceptorEvent::Sweep);
+        }
+        let pending = self.sessions.iter().any(Session::is_pending);
+        let next = Deadline::At(now.after(self.settings.inactivity_timeout));
+        self.next_sweep = if pending { next } else { Deadline::Never };
+    }
+
+    fn answer<'o>(&mut self, now: Instant, index: usize, out: &'o mut [u8]) -> Result<AcceptorAction<'o>, SealError> {
+        let Some(open) = self.exchanges.get(index) else { return Ok(AcceptorAction::Wait(Deadline::Never)) };
+        let exchange = open.exchange;
+        if matches!(open.answer, Answer::Abort) {
+            self.exchanges.remove(index);
+            return Ok(AcceptorAction::Drop(exchange));
+        }
+        let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
+        let wall = self.wall.at(now);
+        let mut sealing = Sealing { acceptor: self, open, wall, ids: &mut ids, entropy: &mut entropy };
+        match sealing.write(out) {
+            Ok((len, status)) => {
+                let cancelled = match open.answer {
+                    Answer::Cancelled(session) => Some(session),
+                    _ => None,
+                };
+                (self.ids, self.entropy) = (ids, entropy);
+                self.exchanges.remove(index);
+                if let Some(session) = cancelled {
+                    let _ = self.forget(session);
+                }
+                Ok(AcceptorAction::Answer { exchange, status, message: out.get(..len).unwrap_or(&[]) })
+            }
+            Err(SealError::Grow(grow)) => Ok(AcceptorAction::Grow(grow)),
+            Err(error) => {
+                if let Some(open) = self.exchanges.get_mut(index) {
+                    open.answer = Answer::Abort;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// One answer being written. Ids and chance are copies: they are kept only if the answer fitted.
+struct Sealing<'s, P, E, const S: usize, const X: usize, const R: usize, B> {
+    acceptor: &'s Acceptor<P, E, S, X, R, B>,
+    open: &'s OpenExchange<P>,
+    wall: UnixMillis,
+    ids: &'s mut super::UniqueIds,
+    entropy: &'s mut E,
+}
+
+impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: usize, B: Backend>
+    Sealing<'_, P, E, S, X, R, B>
+{
+    /// Returns the message's length and its HTTP status.
+    fn write(&mut self, out: &mut [u8]) -> Result<(usize, u16), SealError> {
+        let open = self.open;
+        match &open.answer {
+            Answer::Accepted => Ok((0, 202)),
+            Answer::BadRequest | Answer::Abort | Answer::Application(_) | Answer::CancelHeld(_) => Ok((0, 400)),
+            Answer::Fault(plain) => {
+                let fault = plain.fault(self.acceptor.binding.version, &open.action, self.acceptor.settings.language);
+                let mut w = Writer::new(out);
+                let relates_to = Some(open.message_id.as_slice()).filter(|id| !id.is_empty());
+                let binding = &self.acceptor.binding;
+                write_fault_envelope(&mut w, binding.soap, binding.addressing, relates_to, &fault);
+                Ok((w.finish()?, 500))
+            }
+            Answer::Reply(session, reply) => {
+                let status = if reply.is_fault() { 500 } else { 200 };
+                self.under_session(*session, reply.action(), reply.body(), true, out).map(|len| (len, status))
+            }
+            Answer::RenewNeeded(session) => {
+                let fault = Fault::renew_needed(self.acceptor.binding.version);
+                let (body, action) = self.fault_body(&fault)?;
+                self.under_session(*session, action.as_bytes(), &body, true, out).map(|len| (len, 500))
+            }
+            Answer::Cancelled(session) => {
+                let trust = self.acceptor.binding.version.trust();
+                let mut body = [0u8; 512];
+                let mut w = Writer::new(&mut body);
+                write_cancelled(&mut w, trust);
+                let len = w.finish()?;
+                let action = trust.response_action(RequestType::Cancel).as_bytes();
+                let body = body.get(..len).unwrap_or(&[]);
+                self.under_session(*session, action, body, false, out).map(|len| (len, 200))
+            }
+            Answer::BootstrapFault(key, kind) => {
+                let fault = match kind {
+                    BootstrapFault::ServerTooBusy => Fault::too_many_pending_sessions(),
+                    BootstrapFault::InvalidRequest => Fault::invalid_request(),
+                };
+                let (body, action) = self.fault_body(&fault)?;
+                self.under_bootstrap(key, action.as_bytes(), &body, out).map(|len| (len, 500))
+            }
+            Answer::Token { renewed, key, token } => {
+                let request = if *renewed { RequestType::Renew } else { RequestType::Issue };
+                let action = self.acceptor.binding.version.trust().response_action(request).as_bytes();
+                let mut body = [0u8; 4096];
+                let len = self.token_body(token, &mut body)?;
+                self.under_bootstrap(key, action, body.get(..len).unwrap_or(&[]), out).map(|len| (len, 200))
+            }
+        }
+    }
+
+    fn token_body(&self, token: &NewToken, body: &mut [u8]) -> Result<usize, SealError> {
+        let binding = &self.acceptor.binding;
+        let (token_id, secret_id) = (IdText::of(Id::Unique(token.token_id)), IdText::of(Id::Unique(token.secret_id)));
+        let issued = IssuedToken {
+            token_id: token_id.as_bytes(),
+            context: ContextReference {
+                identifier: token.identifier.as_bytes(),
+                instance: token.instance.as_ref().map(UrnUuid::as_bytes),
+            },
+            cookie: None,
+            key: match binding.entropy {
+                KeyEntropyMode::Combined => ResponseKey::Combined(token.share.as_bytes()),
+                KeyEntropyMode::Server => ResponseKey::Issuer(token.share.as_bytes()),
+                KeyEntropyMode::Client => ResponseKey::Requestor,
+            },
+            secret_id: secret_id.as_bytes(),
+            created: &token.created.text(),
+            expires: &token.expires.text(),
+            bits: u32::try_from(token.share.len().saturating_mul(8)).unwrap_or(u32::MAX),
+            bsp: binding.bsp,
+        };
+        let mut w = Writer::new(body);
+        write_response(&mut w, binding.version.trust(), &issued);
+        Ok(w.finish()?)
+    }
+
+    fn fault_body(&self, fault: &Fault<'_>) -> Result<(Vec<u8, 1024>, &'static str), SealError> {
+        let binding = &self.acceptor.binding;
+        let fault = fault.in_language(self.acceptor.settings.language);
+        let mut body = Vec::new();
+        body.resize(body.capacity(), 0).map_err(|_| SealError::TooMany)?;
+        let mut w = Writer::new(&mut body);
+        write_fault_body(&mut w, binding.soap, FaultForm::Encrypted, &fault);
+        let len = w.finish()?;
+        body.truncate(len);
+        Ok((body, fault.action_uri(binding.addressing)))
+    }
+
+    /// Seals under a session's current key.
+    fn under_session(
+        &mut self,
+        id: SessionId,
+        action: &[u8],
+        body: &[u8],
+        encrypt: bool,
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        let Some(session) = self.acceptor.session(id) else { return Err(SealError::TooMany) };
+        let binding = &self.acceptor.binding;
+        let current = &session.current;
+        let keys = if binding.derived_keys { current.keys.keys() } else { MessageKeys::Underived(&current.key) };
+        let token = SigningToken::ExternalContext {
+            identifier: session.identifier.as_bytes(),
+            instance: current.instance.as_ref().map(UrnUuid::as_bytes),
+        };
+        let protection = self.protection(binding.order, token, keys, &[]);
+        self.seal(action, body, encrypt, &protection, out)
+    }
+
+    /// Seals under the key of a bootstrap request.
+    fn under_bootstrap(
+        &mut self,
+        key: &BootstrapKey,
+        action: &[u8],
+        body: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        let binding = &self.acceptor.binding;
+        let pair = KeyPair::fresh::<B>(&key.key, binding.suite, self.entropy);
+        let keys = if binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(&key.key) };
+        let mut texts = [[0u8; 44]; 2];
+        let mut confirmations: Vec<&[u8], 2> = Vec::new();
+        for (value, text) in key.confirmations.iter().zip(&mut texts) {
+            let len = base64::encode(value.as_bytes(), text).ok_or(SealError::TooMany)?;
+            let _ = confirmations.push(text.get(..len).unwrap_or(&[]));
+        }
+        let token = SigningToken::EncryptedKeySha1(&key.sha1);
+        let protection = self.protection(ProtectionOrder::default(), token, keys, &confirmations);
+        self.seal(action, body, true, &protection, out)
+    }
+
+    fn protection<'k>(
+        &mut self,
+        order: ProtectionOrder,
+        token: SigningToken<'k>,
+        keys: MessageKeys<'k>,
+        confirmations: &'k [&'k [u8]],
+    ) -> Protection<'k> {
+        let binding = &self.acceptor.binding;
+        let id = Id::Unique(self.ids.next_id());
+        let expires = self.wall.after(binding.clock.timestamp_validity);
+        Protection {
+            suite: binding.suite,
+            version: binding.version,
+            order,
+            bsp: binding.bsp,
+            timestamp: Timestamp { id, created: self.wall, expires },
+            token,
+            keys,
+            username: None,
+            endorsing: None,
+            confirmations,
+        }
+    }
+
+    fn seal(
+        &mut self,
+        action: &[u8],
+        body: &[u8],
+        encrypt_body: bool,
+        protection: &Protection<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        let binding = &self.acceptor.binding;
+        let to = HeaderBlock::To(binding.addressing.anonymous().as_bytes());
+        let relates_to = HeaderBlock::RelatesTo(&self.open.message_id);
+        let action = HeaderBlock::Action(action);
+        let with_to;
+        let without;
+        // 2004/08 always says To; WCF puts it before RelatesTo in the answer to Cancel only.
+        let headers: &[HeaderBlock<'_>] = match binding.addressing {
+            AddressingVersion::Wsa10 => {
+                without = [action, relates_to];
+                &without
+            }
+            AddressingVersion::August2004 if matches!(self.open.answer, Answer::Cancelled(_)) => {
+                with_to = [action, to, relates_to];
+                &with_to
+            }
+            AddressingVersion::August2004 => {
+                with_to = [action, relates_to, to];
+                &with_to
+            }
+        };
+        let message =
+            OutgoingMessage { soap: binding.soap, addressing: binding.addressing, headers, body, encrypt_body };
+        let Sealed { len, .. } = seal::<B>(&message, protection, &Limits::MAX, self.entropy, out)?;
+        Ok(len)
+    }
+}

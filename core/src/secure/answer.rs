@@ -1,0 +1,125 @@
+//! What a service owes to the exchanges that are open.
+
+use super::SignatureValue;
+use super::conversation::UrnUuid;
+use super::emit::UniqueId;
+use super::initiator::Exchange;
+use super::peek::LONGEST_URI;
+use super::server_session::SessionId;
+use crate::crypto::SecretKey;
+use crate::soap::{Fault, ScVersion};
+use crate::time::UnixMillis;
+use heapless::Vec;
+
+/// The request's bootstrap: the key that its answer is protected with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct BootstrapKey {
+    pub(super) sha1: [u8; 20],
+    pub(super) key: SecretKey,
+    /// What the answer confirms, where the bootstrap confirms signatures.
+    pub(super) confirmations: Vec<SignatureValue, 2>,
+}
+
+/// A token that was made, on its way to the client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct NewToken {
+    pub(super) identifier: UrnUuid,
+    pub(super) instance: Option<UrnUuid>,
+    pub(super) token_id: UniqueId,
+    pub(super) secret_id: UniqueId,
+    /// The service's entropy, or the key itself where the service makes it.
+    pub(super) share: SecretKey,
+    pub(super) created: UnixMillis,
+    pub(super) expires: UnixMillis,
+}
+
+/// A fault inside the bootstrap's protection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BootstrapFault {
+    ServerTooBusy,
+    InvalidRequest,
+}
+
+/// A fault without protection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PlainFault {
+    NoSession,
+    BadContextToken,
+    InvalidSecurity,
+    InvalidSecurityToken,
+    UnrecognizedAction,
+}
+
+impl PlainFault {
+    pub(super) const fn fault<'a>(self, version: ScVersion, action: &'a [u8], language: &'a str) -> Fault<'a> {
+        let fault = match self {
+            Self::NoSession => Fault::no_session(version, action),
+            // WCF says it in this namespace in either version: the code path does not know the binding's.
+            Self::BadContextToken => Fault::bad_context_token(ScVersion::February2005),
+            Self::InvalidSecurity => Fault::invalid_security(),
+            Self::InvalidSecurityToken => Fault::invalid_security_token(),
+            Self::UnrecognizedAction => Fault::unrecognized_action(action),
+        };
+        fault.in_language(language)
+    }
+}
+
+/// What an exchange gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Answer<P> {
+    /// The application owes it a reply.
+    Application(SessionId),
+    /// The application's reply.
+    Reply(SessionId, P),
+    /// RSTR/SCT or RSTR/SCT/Renew.
+    Token { renewed: bool, key: BootstrapKey, token: NewToken },
+    /// A fault under the bootstrap.
+    BootstrapFault(BootstrapKey, BootstrapFault),
+    /// A cancellation that waits for the service to close.
+    CancelHeld(SessionId),
+    /// RSTR/SCT/Cancel.
+    Cancelled(SessionId),
+    /// RenewNeeded, under the session.
+    RenewNeeded(SessionId),
+    /// A fault without protection.
+    Fault(PlainFault),
+    /// A one-way message was taken: 202.
+    Accepted,
+    /// Not SOAP: 400, no body.
+    BadRequest,
+    /// The session was aborted: the exchange gets nothing.
+    Abort,
+}
+
+/// An exchange that is open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct OpenExchange<P> {
+    pub(super) exchange: Exchange,
+    pub(super) message_id: Vec<u8, LONGEST_URI>,
+    pub(super) action: Vec<u8, LONGEST_URI>,
+    pub(super) answer: Answer<P>,
+}
+
+impl<P> OpenExchange<P> {
+    /// Is there something to send?
+    pub(super) const fn ready(&self) -> bool {
+        !matches!(self.answer, Answer::Application(_) | Answer::CancelHeld(_))
+    }
+
+    /// The session that it belongs to.
+    pub(super) const fn session(&self) -> Option<SessionId> {
+        match &self.answer {
+            Answer::Application(id)
+            | Answer::Reply(id, _)
+            | Answer::CancelHeld(id)
+            | Answer::Cancelled(id)
+            | Answer::RenewNeeded(id) => Some(*id),
+            Answer::Token { .. }
+            | Answer::BootstrapFault(..)
+            | Answer::Fault(_)
+            | Answer::Accepted
+            | Answer::BadRequest
+            | Answer::Abort => None,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The tokens that a client holds: the current one, and the one before it for as long as replies may still use it.
+
+use super::binding::{Binding, InitiatorSettings};
+use super::conversation::Failure;
+use super::emit::UniqueIds;
+use super::keyring::Keyring;
+use super::seal::MessageKeys;
+use super::session_keys::SessionKeys;
+use super::tokens::sha1;
+use super::trust::{ContextReference, RequestSecurityTokenResponse};
+use super::{CredentialError, Credentials};
+use crate::chance::Entropy;
+use crate::crypto::{AlgorithmSuite, Backend, SecretKey};
+use crate::time::{Duration, Instant, UnixMillis};
+use heapless::Vec;
+
+/// Longest `SecurityContextToken` element that a client keeps, in bytes. WCF's are about 250; a stateless service's, with
+/// its cookie, about 1000.
+const LONGEST_ELEMENT: usize = 2048;
+/// Longest identifier, instance or Id, in bytes.
+const LONGEST_NAME: usize = 128;
+
+type NameText = Vec<u8, LONGEST_NAME>;
+
+/// One generation of the conversation's token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct ClientToken {
+    element: Vec<u8, LONGEST_ELEMENT>,
+    id: NameText,
+    identifier: NameText,
+    instance: NameText,
+    key: SecretKey,
+    keys: SessionKeys,
+    valid_from: UnixMillis,
+    valid_to: UnixMillis,
+}
+
+impl ClientToken {
+    /// The token of an RSTR, with the derived keys that this side will use under it.
+    pub(super) fn new<B: Backend>(
+        response: &RequestSecurityTokenResponse<'_>,
+        message: &[u8],
+        key: SecretKey,
+        binding: &Binding,
+        ids: &mut UniqueIds,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, Failure> {
+        let token = response.token.ok_or(Failure::Unexpected)?;
+        if token.version != binding.version {
+            return Err(Failure::Unexpected);
+        }
+        if response.token_type.is_some_and(|kind| !kind.eq(binding.version.sct_token_type())) {
+            return Err(Failure::Unexpected);
+        }
+        let text = |bytes: &[u8]| NameText::from_slice(bytes).map_err(|_| Failure::Unexpected);
+        let moment = |text: Option<crate::xml::Text<'_>>| text.map(|text| UnixMillis::parse(text.trim().raw()));
+        let lifetime = response.lifetime.as_ref();
+        let valid_from = moment(lifetime.and_then(|l| l.created)).unwrap_or(Some(UnixMillis::MIN));
+        let valid_to = moment(lifetime.and_then(|l| l.expires)).unwrap_or(Some(UnixMillis::MAX));
+        let keys = SessionKeys::fresh::<B>(&key, binding.suite, ids, entropy);
+        Ok(Self {
+            element: Vec::from_slice(token.span.of(message)).map_err(|_| Failure::Unexpected)?,
+            id: text(token.id.ok_or(Failure::Unexpected)?)?,
+            identifier: text(token.context.identifier)?,
+            instance: text(token.context.instance.unwrap_or(&[]))?,
+            key,
+            keys,
+            valid_from: valid_from.ok_or(Failure::Unexpected)?,
+            valid_to: valid_to.ok_or(Failure::Unexpected)?,
+        })
+    }
+
+    pub(super) fn element(&self) -> &[u8] {
+        &self.element
+    }
+
+    pub(super) fn id(&self) -> &[u8] {
+        &self.id
+    }
+
+    pub(super) fn identifier(&self) -> &[u8] {
+        &self.identifier
+    }
+
+    pub(super) fn instance(&self) -> Option<&[u8]> {
+        Some(self.instance.as_slice()).filter(|instance| !instance.is_empty())
+    }
+
+    pub(super) fn reference(&self) -> ContextReference<'_> {
+        ContextReference { identifier: &self.identifier, instance: self.instance() }
+    }
+
+    pub(super) const fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    pub(super) fn keys(&self, derived: bool) -> MessageKeys<'_> {
+        if derived { self.keys.keys() } else { MessageKeys::Underived(&self.key) }
+    }
+
+    /// WCF's rule: at 60 % of the lifetime, or after the renewal interval, whichever comes first.
+    pub(super) fn renewal_due(&self, wall: UnixMillis, settings: &InitiatorSettings) -> bool {
+        let life = self.valid_to.0.saturating_sub(self.valid_from.0);
+        let percent = i64::from(settings.renewal_threshold_percent);
+        // Divided first, so that a lifetime without end does not overflow.
+        let share = (life / 100).saturating_mul(percent).saturating_add((life % 100).saturating_mul(percent) / 100);
+        let threshold = UnixMillis(self.valid_from.0.saturating_add(share));
+        wall >= threshold.min(self.valid_from.after(settings.key_renewal_interval))
+    }
+}
+
+/// The tokens of one conversation.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct ClientTokens {
+    current: Option<ClientToken>,
+    /// The token before the last renewal, and when that was.
+    previous: Option<(ClientToken, Instant)>,
+}
+
+impl ClientTokens {
+    pub(super) const fn current(&self) -> Option<&ClientToken> {
+        self.current.as_ref()
+    }
+
+    /// Makes `token` the one that is used; the one before is still accepted for the rollover interval.
+    pub(super) fn replace(&mut self, token: ClientToken, now: Instant) {
+        self.previous = self.current.take().map(|old| (old, now));
+        self.current = Some(token);
+    }
+
+    pub(super) fn forget_old(&mut self, now: Instant, rollover: Duration) {
+        if self.previous.as_ref().is_some_and(|(_, since)| now >= since.after(rollover)) {
+            self.previous = None;
+        }
+    }
+
+    pub(super) const fn keyring<'t>(&'t self, wrapped: Option<&'t Wrapped>) -> ClientKeyring<'t> {
+        ClientKeyring { tokens: self, wrapped }
+    }
+}
+
+/// What a client's replies may be protected with.
+pub(super) struct ClientKeyring<'t> {
+    tokens: &'t ClientTokens,
+    wrapped: Option<&'t Wrapped>,
+}
+
+impl Keyring for ClientKeyring<'_> {
+    fn security_context(&self, identifier: &[u8], instance: Option<&[u8]>) -> Option<SecretKey> {
+        let previous = self.tokens.previous.as_ref().map(|(token, _)| token);
+        self.tokens
+            .current
+            .iter()
+            .chain(previous)
+            .find(|token| token.identifier() == identifier && token.instance() == instance)
+            .map(|token| token.key.clone())
+    }
+
+    fn encrypted_key(&self, hash: &[u8; 20]) -> Option<SecretKey> {
+        self.wrapped.filter(|wrapped| wrapped.sha1 == *hash).map(|wrapped| wrapped.key.clone())
+    }
+
+    fn decoy(&self, _: &[u8; 20]) -> SecretKey {
+        // Nobody wraps keys for a client; without a private key there is nothing that a decoy would hide.
+        SecretKey::default()
+    }
+}
+
+/// A key that the client made and wrapped for the service's certificate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Wrapped {
+    pub(super) key: SecretKey,
+    pub(super) thumbprint: [u8; 20],
+    octets: Vec<u8, 512>,
+    sha1: [u8; 20],
+}
+
+impl Wrapped {
+    pub(super) fn fresh<B: Backend, C: Credentials + ?Sized>(
+        len: usize,
+        suite: AlgorithmSuite,
+        credentials: &C,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, Failure> {
+        let unsupported = Failure::Credential(CredentialError::Unsupported);
+        let mut key = SecretKey::zeroed(len).ok_or(unsupported.clone())?;
+        entropy.fill(key.as_mut_bytes());
+        let thumbprint = credentials.service_thumbprint().map_err(Failure::Credential)?;
+        let mut octets = Vec::new();
+        octets.resize(octets.capacity(), 0).map_err(|_| unsupported.clone())?;
+        let transport = suite.key_transport();
+        let len = credentials.wrap_key(transport, key.as_bytes(), &mut octets).map_err(Failure::Credential)?;
+        octets.truncate(len);
+        let sha1 = sha1::<B>(&octets);
+        Ok(Self { key, thumbprint, octets, sha1 })
+    }
+
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+}

@@ -1,0 +1,75 @@
+//! A first look at a request, before anything is verified: just enough to choose the policy that it must satisfy.
+//!
+//! Nothing found here is believed. What a message means is taken from what was verified afterwards.
+
+use super::Refusal;
+use super::tokens::ContextName;
+use super::trust::{read_reference, read_sct};
+use crate::soap::{Addressing, AddressingVersion, SoapVersion, names};
+use crate::xml::{Limits, Reader};
+use heapless::Vec;
+
+/// Longest action and longest MessageID, in bytes. Our own cap.
+pub(super) const LONGEST_URI: usize = 256;
+
+/// What a request says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Peek {
+    /// `Action`; empty if there is none, or if it is longer than [`LONGEST_URI`].
+    pub(super) action: Vec<u8, LONGEST_URI>,
+    /// `MessageID`; empty if there is none.
+    pub(super) message_id: Vec<u8, LONGEST_URI>,
+    /// The first `SecurityContextToken`, or the first reference to one.
+    pub(super) context: Option<ContextName>,
+}
+
+/// Looks at `message`.
+pub(super) fn peek(message: &[u8], addressing: AddressingVersion, limits: &Limits) -> Result<Peek, Refusal> {
+    let wire = Limits { string_content: limits.message, ..limits.clone() };
+    let mut reader = Reader::document(message, &wire)?;
+    let envelope = reader.next_element()?.ok_or(Refusal::NotSoap)?;
+    let soap = SoapVersion::from_namespace(envelope.name.namespace).ok_or(Refusal::NotSoap)?;
+    let mut found = Peek::default();
+    let Some(header) = reader.next_element()?.filter(|s| s.name.is(soap.namespace(), "Header")) else {
+        return Ok(found);
+    };
+    debug_assert!(!header.name.local.is_empty());
+    let mut values = Addressing::new(addressing);
+    while let Some(block) = reader.next_element()? {
+        if block.name.is(names::WSSE, "Security") {
+            security(&mut reader, &mut found)?;
+        } else if !matches!(values.read(&mut reader, &block), Ok(true)) {
+            // What addressing refuses, verification will refuse again, with the reason.
+            if reader.skip().is_err() {
+                break;
+            }
+        }
+    }
+    let text = |bytes: Option<&[u8]>| Vec::from_slice(bytes.unwrap_or(&[])).unwrap_or_default();
+    found.action = text(values.action().ok().and_then(|t| t.plain()));
+    found.message_id = text(values.message_id.and_then(|t| t.plain()));
+    Ok(found)
+}
+
+/// Looks through the security header for the conversation that it names.
+fn security(reader: &mut Reader<'_>, found: &mut Peek) -> Result<(), Refusal> {
+    while let Some(child) = reader.next_element()? {
+        if found.context.is_some() {
+            reader.skip()?;
+        } else if child.name.local == b"SecurityContextToken" {
+            found.context = read_sct(reader, &child).ok().and_then(|token| ContextName::new(token.context));
+        } else if child.name.local == b"DerivedKeyToken" {
+            let first = reader.next_element()?;
+            if let Some(start) = first {
+                let reference = read_reference(reader, &start).ok();
+                found.context = reference.and_then(|r| r.context()).and_then(ContextName::new);
+                while reader.next_element()?.is_some() {
+                    reader.skip()?;
+                }
+            }
+        } else {
+            reader.skip()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Two machines and simulated time: a client and a service that exchange messages through memory.
+
+use soap_session_core::chance::{Chance, Entropy};
+use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
+use soap_session_core::secure::{
+    Acceptor, AcceptorAction, AcceptorSettings, Binding, CertificateReference, CredentialError, Credentials, Exchange,
+    Incoming, Initiator, InitiatorAction, InitiatorSettings, Misuse, Outgoing, Received, UserCredential,
+};
+use soap_session_core::time::{Deadline, Duration, Instant, Wall};
+
+/// Certificates without RSA: the key travels in clear inside a block of the usual size. For machines, not for secrets.
+#[derive(Clone, Debug, Default)]
+pub struct Paper {
+    /// What the service takes for a password; empty takes every one.
+    pub password: String,
+}
+
+const BLOCK: usize = 256;
+
+impl Credentials for Paper {
+    fn unwrap_key(
+        &self,
+        _: CertificateReference<'_>,
+        _: KeyTransport,
+        wrapped: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        let len = usize::from(*wrapped.first().ok_or(CredentialError::WrongKey)?);
+        let key = wrapped.get(1..=len).filter(|_| wrapped.len() == BLOCK).ok_or(CredentialError::WrongKey)?;
+        out.get_mut(..len).ok_or(CredentialError::WrongKey)?.copy_from_slice(key);
+        Ok(len)
+    }
+    fn wrap_key(&self, _: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let out = out.get_mut(..BLOCK).ok_or(CredentialError::Room { needed: BLOCK })?;
+        out.fill(0x5A);
+        out[0] = u8::try_from(key.len()).map_err(|_| CredentialError::Unsupported)?;
+        out[1..=key.len()].copy_from_slice(key);
+        Ok(BLOCK)
+    }
+    fn wrapped_len(&self) -> Result<usize, CredentialError> {
+        Ok(BLOCK)
+    }
+    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
+        Ok([7; 20])
+    }
+    fn verify_signature(
+        &self,
+        _: CertificateReference<'_>,
+        _: AsymmetricSignature,
+        _: &[u8],
+        _: &[u8],
+    ) -> Result<(), CredentialError> {
+        Err(CredentialError::NotTrusted)
+    }
+    fn check_user(&self, _: &str, password: &str) -> Result<(), CredentialError> {
+        if self.password.is_empty() || password == self.password { Ok(()) } else { Err(CredentialError::BadPassword) }
+    }
+}
+
+/// A message of the application.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Note {
+    /// Action.
+    pub action: String,
+    /// Body content.
+    pub body: String,
+    /// Expects a reply?
+    pub two_way: bool,
+}
+
+impl Note {
+    /// A request that expects a reply.
+    pub fn request(action: &str, body: &str) -> Self {
+        Self { action: action.into(), body: body.into(), two_way: true }
+    }
+}
+
+impl Outgoing for Note {
+    fn action(&self) -> &[u8] {
+        self.action.as_bytes()
+    }
+    fn body(&self) -> &[u8] {
+        self.body.as_bytes()
+    }
+    fn two_way(&self) -> bool {
+        self.two_way
+    }
+}
+
+/// The client's machine of the tests.
+pub type Client<E = Chance> = Initiator<Note, E, 4, 64>;
+/// The service's machine of the tests.
+pub type Service<E = Chance> = Acceptor<Note, E, 8, 8, 64>;
+
+/// 2026-11-21T00:00:00Z.
+pub const MIDNIGHT: Wall = Wall { unix_ms_at_zero: 1_795_219_200_000 };
+
+/// A client and a service, and the time between them.
+pub struct Pair<C = Chance, S = Chance> {
+    /// The client.
+    pub client: Client<C>,
+    /// The service.
+    pub service: Service<S>,
+    /// Certificates and passwords.
+    pub paper: Paper,
+    /// Now.
+    pub now: Instant,
+    /// What each side said and heard, a line a message.
+    pub log: Vec<String>,
+}
+
+impl Pair {
+    /// Two machines with one binding, seeded.
+    ///
+    /// # Panics
+    /// If the binding needs more than these tests give.
+    pub fn new(binding: &Binding, client: InitiatorSettings, service: AcceptorSettings, seed: u8) -> Self {
+        let user = UserCredential::new("alice", "wonder");
+        let client =
+            Client::new(binding.clone(), client, "http://localhost/calc", user, MIDNIGHT, Chance::new(&[seed; 32]));
+        let service = Service::new(binding.clone(), service, MIDNIGHT, Chance::new(&[!seed; 32]));
+        let paper = Paper { password: "wonder".into() };
+        Self { client: client.expect("a client"), service, paper, now: Instant::from_millis(1000), log: Vec::new() }
+    }
+}
+
+impl<C: Entropy + Clone, S: Entropy + Clone> Pair<C, S> {
+    /// Lets time pass.
+    pub fn wait(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+    }
+
+    /// The client's next message, if it has one.
+    ///
+    /// # Panics
+    /// If the client fails.
+    pub fn client_sends(&mut self) -> Option<(Exchange, Vec<u8>)> {
+        let mut out = vec![0; 16];
+        loop {
+            match self.client.poll(self.now, &self.paper, &mut out).expect("the client can send") {
+                InitiatorAction::Transmit { exchange, message, .. } => return Some((exchange, message.to_vec())),
+                InitiatorAction::Grow(grow) => out = vec![0; grow.needed],
+                InitiatorAction::Wait => return None,
+            }
+        }
+    }
+
+    /// Hands a message to the service.
+    ///
+    /// # Errors
+    /// As the service's.
+    pub fn service_hears(&mut self, exchange: Exchange, message: &mut [u8]) -> Result<Incoming, Misuse> {
+        self.service.receive(self.now, exchange, &self.paper, message)
+    }
+
+    /// The service's next answer: exchange, status, message.
+    ///
+    /// # Panics
+    /// If the service cannot seal it.
+    pub fn service_sends(&mut self) -> Option<(Exchange, u16, Vec<u8>)> {
+        let mut out = vec![0; 16];
+        loop {
+            match self.service.poll(self.now, &mut out).expect("the service can answer") {
+                AcceptorAction::Answer { exchange, status, message } => {
+                    return Some((exchange, status, message.to_vec()));
+                }
+                AcceptorAction::Drop(_) | AcceptorAction::Swept(_) => {}
+                AcceptorAction::Grow(grow) => out = vec![0; grow.needed],
+                AcceptorAction::Wait(_) => return None,
+            }
+        }
+    }
+
+    /// When the service wants to be asked again.
+    ///
+    /// # Panics
+    /// If it has something to say first.
+    pub fn service_waits(&mut self) -> Deadline {
+        match self.service.poll(self.now, &mut []).expect("nothing to seal") {
+            AcceptorAction::Wait(deadline) => deadline,
+            other => panic!("not waiting: {other:?}"),
+        }
+    }
+
+    /// Runs until both are silent. The service echoes bodies and confirms cancellations; what the client hears comes back.
+    ///
+    /// # Panics
+    /// If a message that is in order is refused by a machine's caller rules.
+    pub fn run(&mut self) -> Vec<(Received, Vec<u8>)> {
+        let mut heard = Vec::new();
+        while let Some((exchange, mut message)) = self.client_sends() {
+            let incoming = self.service_hears(exchange, &mut message).expect("room for an exchange");
+            self.log.push(format!("{incoming:?}").chars().take(40).collect());
+            match incoming {
+                Incoming::Request { two_way: true, opened, .. } => {
+                    let text =
+                        |span: soap_session_core::xml::Span| String::from_utf8_lossy(span.of(&message)).into_owned();
+                    let reply =
+                        Note::request(&format!("{}Response", text(opened.addressing.action)), &text(opened.body));
+                    self.service.reply(exchange, reply).expect("the request waits");
+                }
+                Incoming::Cancelled(session) => self.service.close(session).expect("the session is there"),
+                _ => {}
+            }
+            while let Some((exchange, _, mut answer)) = self.service_sends() {
+                match self.client.receive(self.now, exchange, &self.paper, &mut answer) {
+                    Ok(received) => heard.push((received, answer)),
+                    Err(refusal) => panic!("the client refuses: {refusal}"),
+                }
+            }
+        }
+        heard
+    }
+}
