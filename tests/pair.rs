@@ -37,9 +37,6 @@ impl Credentials for Paper {
         out[1..=key.len()].copy_from_slice(key);
         Ok(BLOCK)
     }
-    fn wrapped_len(&self) -> Result<usize, CredentialError> {
-        Ok(BLOCK)
-    }
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
         Ok([7; 20])
     }

@@ -11,10 +11,10 @@ use rustls_pki_types::pem::{self, PemObject};
 use x509_cert::der::{Decode, Encode, oid::ObjectIdentifier};
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 
-use crate::core_trait::CertificateReference;
 use crate::error::{LoadError, LoadProblem};
 use crate::name::{Name, decimal_to_bytes};
 use crate::read_file;
+use soap_session_core::secure::CertificateReference;
 
 /// Fewest bits of an RSA key that signs. WCF's suites allow 1024 (`IsAsymmetricKeyLengthSupported`).
 pub const MIN_SIGNING_KEY_BITS: u32 = 1024;

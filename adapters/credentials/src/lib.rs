@@ -5,7 +5,6 @@
 //! nothing here is asynchronous, and nothing is remembered between calls.
 
 mod certificate;
-mod core_trait;
 mod error;
 mod name;
 mod private_key;
@@ -18,13 +17,24 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 pub use certificate::{Certificate, MAX_KEY_BITS, MIN_SIGNING_KEY_BITS, MIN_TRANSPORT_KEY_BITS};
-pub use core_trait::{AsymmetricSignature, CertificateReference, CredentialError, Credentials, KeyTransport};
 pub use error::{LoadError, LoadProblem};
 pub use private_key::PrivateKey;
+pub use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
+pub use soap_session_core::secure::{CertificateReference, CredentialError, Credentials};
 pub use store::{CredentialStore, UserCheck};
 
 /// Most bytes of a certificate or key file.
 pub const MAX_FILE: u64 = 1 << 20;
+
+/// 32 bytes of the operating system's randomness: the seed of one machine.
+///
+/// # Errors
+/// The operating system gives none.
+pub fn random_seed() -> Result<[u8; 32], LoadError> {
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed).map_err(|_| LoadProblem::NoRandomness)?;
+    Ok(seed)
+}
 
 /// Reads a whole small file into memory that is wiped afterwards.
 fn read_file(file: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {

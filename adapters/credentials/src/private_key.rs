@@ -14,9 +14,10 @@ use rustls_pki_types::pem::{self, PemObject};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::certificate::{MIN_TRANSPORT_KEY_BITS, check_bits};
-use crate::core_trait::{CredentialError, KeyTransport};
 use crate::error::{LoadError, LoadProblem};
 use crate::read_file;
+use soap_session_core::crypto::KeyTransport;
+use soap_session_core::secure::CredentialError;
 
 /// Bytes of the longest RSA modulus: 4096 bits.
 const MAX_MODULUS: usize = 512;

@@ -11,9 +11,10 @@ use aws_lc_rs::signature::{
 };
 
 use crate::certificate::{Certificate, MIN_TRANSPORT_KEY_BITS, check_bits};
-use crate::core_trait::{AsymmetricSignature, CertificateReference, CredentialError, Credentials, KeyTransport};
 use crate::error::{LoadError, LoadProblem};
 use crate::private_key::PrivateKey;
+use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
+use soap_session_core::secure::{CertificateReference, CredentialError, Credentials};
 
 /// Answers whether a name and a password belong together.
 pub type UserCheck = dyn Fn(&str, &str) -> bool + Send + Sync;

@@ -84,12 +84,6 @@ pub trait Credentials {
     /// [`CredentialError::Unsupported`] when no service certificate is configured.
     fn wrap_key(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError>;
 
-    /// The length that [`wrap_key`](Self::wrap_key) will return: the size of the service's RSA modulus in bytes.
-    ///
-    /// # Errors
-    /// [`CredentialError::Unsupported`] when no service certificate is configured.
-    fn wrapped_len(&self) -> Result<usize, CredentialError>;
-
     /// SHA-1 thumbprint of the service's certificate, by which a client names it in the `EncryptedKey`.
     ///
     /// # Errors
@@ -131,9 +125,6 @@ impl Credentials for NoCredentials {
         Err(CredentialError::UnknownCertificate)
     }
     fn wrap_key(&self, _: KeyTransport, _: &[u8], _: &mut [u8]) -> Result<usize, CredentialError> {
-        Err(CredentialError::Unsupported)
-    }
-    fn wrapped_len(&self) -> Result<usize, CredentialError> {
         Err(CredentialError::Unsupported)
     }
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {

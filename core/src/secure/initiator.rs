@@ -20,7 +20,7 @@ use super::open::{OpenContext, Opened, ProtectionToken, open};
 use super::phase::{InitiatorEvent, InitiatorPhase};
 use super::replay::ReplayTable;
 use super::seal::{
-    DerivedKey, EndorsingToken, OutgoingMessage, Protection, SealError, SigningToken, Timestamp, UsernameToken, seal,
+    EndorsingToken, OutgoingMessage, Protection, SealError, SigningToken, Timestamp, UsernameToken, seal,
 };
 use super::session_keys::{Derived, KeyPair};
 use super::trust::{RequestedKey, write_cancel, write_issue, write_renew};
