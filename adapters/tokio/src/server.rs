@@ -181,11 +181,9 @@ impl<C: Credentials + Send + Sync + 'static, S: Service> Shared<C, S> {
             let mut books = self.books();
             let mut message = request.body.to_vec();
             let now = self.clock.now();
-            let incoming = match books.machine.receive(now, exchange, &self.credentials, &mut message) {
-                Ok(incoming) => incoming,
-                // As many exchanges as there may be are open already.
-                Err(_) => return empty(503),
-            };
+            let incoming = books.machine.receive(now, exchange, &self.credentials, &mut message);
+            // Refused: as many exchanges as there may be are open already.
+            let Ok(incoming) = incoming else { return empty(503) };
             books.waiting.insert(exchange, answer);
             self.told(&incoming, &message, &request.body);
             let call = self.judged(incoming, &message, &mut books);

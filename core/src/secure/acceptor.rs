@@ -136,14 +136,11 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// The reply comes back with [`Misuse::Unknown`] if no request of this exchange waits for one.
     pub fn reply(&mut self, exchange: Exchange, reply: P) -> Result<(), (P, Misuse)> {
         let waiting = self.exchanges.iter_mut().find(|open| open.exchange == exchange);
-        match waiting {
-            Some(open) => match open.answer {
-                Answer::Application(session) => {
-                    open.answer = Answer::Reply(session, reply);
-                    Ok(())
-                }
-                _ => Err((reply, Misuse::Unknown)),
-            },
+        match waiting.and_then(|open| open.application().map(|session| (open, session))) {
+            Some((open, session)) => {
+                open.answer = Answer::Reply(session, reply);
+                Ok(())
+            }
             None => Err((reply, Misuse::Unknown)),
         }
     }
@@ -239,8 +236,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         cancel: bool,
     ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
         let unknown = |fault| Rejection { refusal: Refusal::UnknownSecurityContext, answer: Answer::Fault(fault) };
-        let name = peeked.context.as_ref().ok_or(unknown(PlainFault::NoSession))?;
-        let known = self.sessions.iter().find(|s| s.named(name)).ok_or(unknown(PlainFault::NoSession))?;
+        let name = peeked.context.as_ref().ok_or_else(|| unknown(PlainFault::NoSession))?;
+        let known = self.sessions.iter().find(|s| s.named(name)).ok_or_else(|| unknown(PlainFault::NoSession))?;
         if known.find(name.instance()).is_none() {
             return Err(unknown(PlainFault::BadContextToken));
         }
@@ -394,7 +391,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     fn requested(&self, message: &[u8], opened: &Opened, wanted: RequestType) -> Option<(SecretKey, usize)> {
         let request = trust_request(message, opened, &self.binding).ok()?;
         // WCF takes a missing RequestType for Issue, not for Renew.
-        let asked = request.request_type.or((wanted == RequestType::Issue).then_some(RequestType::Issue));
+        let asked = request.request_type.or_else(|| (wanted == RequestType::Issue).then_some(RequestType::Issue));
         let kind = self.binding.version.sct_token_type();
         if asked != Some(wanted) || request.token_type.is_some_and(|text| !text.trim().eq(kind)) {
             return None;

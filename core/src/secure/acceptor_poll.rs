@@ -89,10 +89,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let mut sealing = Sealing { acceptor: self, open, wall, ids: &mut ids, entropy: &mut entropy };
         match sealing.write(out) {
             Ok((len, status)) => {
-                let cancelled = match open.answer {
-                    Answer::Cancelled(session) => Some(session),
-                    _ => None,
-                };
+                let cancelled = if let Answer::Cancelled(session) = open.answer { Some(session) } else { None };
                 (self.ids, self.entropy) = (ids, entropy);
                 self.exchanges.remove(index);
                 if let Some(session) = cancelled {

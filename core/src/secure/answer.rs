@@ -106,6 +106,11 @@ impl<P> OpenExchange<P> {
         !matches!(self.answer, Answer::Application(_) | Answer::CancelHeld(_))
     }
 
+    /// The session whose application owes the reply.
+    pub(super) const fn application(&self) -> Option<SessionId> {
+        if let Answer::Application(session) = self.answer { Some(session) } else { None }
+    }
+
     /// The session that it belongs to.
     pub(super) const fn session(&self) -> Option<SessionId> {
         match &self.answer {

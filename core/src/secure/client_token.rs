@@ -183,7 +183,7 @@ impl Wrapped {
         entropy: &mut dyn Entropy,
     ) -> Result<Self, Failure> {
         let unsupported = Failure::Credential(CredentialError::Unsupported);
-        let mut key = SecretKey::zeroed(len).ok_or(unsupported.clone())?;
+        let mut key = SecretKey::zeroed(len).ok_or_else(|| unsupported.clone())?;
         entropy.fill(key.as_mut_bytes());
         let thumbprint = credentials.service_thumbprint().map_err(Failure::Credential)?;
         let mut octets = Vec::new();

@@ -366,12 +366,11 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             return Ok(Received::Failed(Failure::Unexpected));
         }
         let action = opened.addressing.action.of(message);
-        if action == names::SECURE_CONVERSATION_FAULT_ACTION.as_bytes()
-            || action == names::DISPATCHER_FAULT_ACTION.as_bytes()
+        if (action == names::SECURE_CONVERSATION_FAULT_ACTION.as_bytes()
+            || action == names::DISPATCHER_FAULT_ACTION.as_bytes())
+            && let Some(fault) = body_fault(message, &opened, &self.binding.limits)
         {
-            if let Some(fault) = body_fault(message, &opened, &self.binding.limits) {
-                return Ok(self.session_fault(fault, opened));
-            }
+            return Ok(self.session_fault(fault, opened));
         }
         Ok(Received::Reply(opened))
     }
@@ -508,14 +507,11 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         });
         let user = self.user.as_ref().filter(|_| self.binding.bootstrap == Bootstrap::UserNameForCertificate);
         let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
-        let username = match user {
-            Some(user) => Some(UsernameToken {
-                id: Id::Unique(user_ids.next_id()),
-                name: &user.name,
-                password: core::str::from_utf8(user.password.as_bytes()).unwrap_or(""),
-            }),
-            None => None,
-        };
+        let username = user.map(|user| UsernameToken {
+            id: Id::Unique(user_ids.next_id()),
+            name: &user.name,
+            password: core::str::from_utf8(user.password.as_bytes()).unwrap_or(""),
+        });
         let keys =
             if self.binding.derived_keys { pair.per_message() } else { super::MessageKeys::Underived(&wrapped.key) };
         let protection = Protection {
@@ -648,7 +644,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let sealed =
             seal::<B>(&message, protection, &self.binding.limits, entropy, out).map_err(|error| match error {
                 SealError::Grow(grow) => Failure::Room(grow),
-                other => Failure::Unsendable(other),
+                SealError::Xml(_) | SealError::TooMany | SealError::KeyLength => Failure::Unsendable(error),
             })?;
         Ok(SealedRequest { len: sealed.len, signature: sealed.signature, endorsing: sealed.endorsing_signature })
     }

@@ -528,10 +528,10 @@ impl Opening {
             let limit = shortest as u64;
             return Err(Refusal::DerivedKeyBounds { child: "Length", value: secret.len() as u64, limit });
         }
-        if let Some(root) = self.encryption_root {
-            if root != key.root {
-                return Err(Refusal::TokenMismatch);
-            }
+        if let Some(root) = self.encryption_root
+            && root != key.root
+        {
+            return Err(Refusal::TokenMismatch);
         }
         if !view.authentic::<B>(buf, &self.map, &self.wire, algorithm, secret.as_bytes())? {
             return Err(match self.keys.unwrap_failed {
@@ -570,10 +570,11 @@ impl Opening {
             let data = map.body.encrypted.map_or(own, |span| span.start);
             let mut look = |reader: &Reader<'_>, start: &xml::Start<'_>| {
                 // The body's own Id and that of its ciphertext are known; every other in it must be new.
-                if start.span.start != own && start.span.start != data {
-                    if let Err(refusal) = ids.check(buf, reader, start) {
-                        duplicate.get_or_insert(refusal);
-                    }
+                if start.span.start != own
+                    && start.span.start != data
+                    && let Err(refusal) = ids.check(buf, reader, start)
+                {
+                    duplicate.get_or_insert(refusal);
                 }
                 Ok(())
             };

@@ -88,7 +88,7 @@ fn exclusive(reader: &mut Reader<'_>, start: &Start<'_>, slot: AlgorithmSlot) ->
 }
 
 fn expect<'a>(reader: &mut Reader<'a>, parent: &Start<'_>, local: &str) -> Result<Start<'a>, Refusal> {
-    reader.next_element()?.filter(|s| s.name.is(names::DSIG, local)).ok_or(malformed(parent))
+    reader.next_element()?.filter(|s| s.name.is(names::DSIG, local)).ok_or_else(|| malformed(parent))
 }
 
 impl<'a> SignatureView<'a> {

@@ -176,26 +176,31 @@ impl Keys {
         listed: &mut Listed,
     ) -> Result<(), Refusal> {
         for child in &map.children {
-            match child.kind {
-                Element::SecurityContextToken => self.context_token(buf, map, child, sources)?,
-                Element::EncryptedKey => self.encrypted_key::<B, K, C>(buf, map, child, suites, sources, listed)?,
-                Element::BinarySecurityToken => {
-                    let (mut reader, _) = enter(buf, child.span, map, sources.limits)?;
-                    let text = reader.text()?;
-                    self.push(Key {
-                        id: child.id,
-                        at: child.span.start,
-                        derived: false,
-                        root: Root::Certificate(text.trim().span()),
-                        secret: None,
-                    })?;
-                }
-                _ => {}
+            if child.kind == Element::SecurityContextToken {
+                self.context_token(buf, map, child, sources)?;
+            } else if child.kind == Element::EncryptedKey {
+                self.encrypted_key::<B, K, C>(buf, map, child, suites, sources, listed)?;
+            } else if child.kind == Element::BinarySecurityToken {
+                self.certificate(buf, map, child, sources)?;
             }
         }
         for child in map.children.iter().filter(|c| c.kind == Element::DerivedKeyToken) {
             self.derived::<B, K, C>(buf, map, child, suites, sources)?;
         }
+        Ok(())
+    }
+
+    /// A certificate: only its place is kept, it is decoded when a signature names it.
+    fn certificate<K: ?Sized, C: ?Sized>(
+        &mut self,
+        buf: &[u8],
+        map: &Map,
+        child: &Child,
+        sources: &Sources<'_, K, C>,
+    ) -> Result<(), Refusal> {
+        let (mut reader, _) = enter(buf, child.span, map, sources.limits)?;
+        let root = Root::Certificate(reader.text()?.trim().span());
+        self.push(Key { id: child.id, at: child.span.start, derived: false, root, secret: None })?;
         Ok(())
     }
 
@@ -375,10 +380,10 @@ impl<'a> DerivedKeyToken<'a> {
     fn read(reader: &mut Reader<'a>, start: &Start<'a>, version: Option<ScVersion>) -> Result<Self, Refusal> {
         let malformed = Refusal::Malformed { element: Element::DerivedKeyToken, offset: start.span.start };
         let version = check_version(start, version, Element::DerivedKeyToken)?;
-        if let Some(algorithm) = reader.attribute("", "Algorithm") {
-            if !algorithm.eq(version.p_sha1()) {
-                return Err(Refusal::Algorithm { slot: AlgorithmSlot::KeyDerivation, offset: start.span.start });
-            }
+        if let Some(algorithm) = reader.attribute("", "Algorithm")
+            && !algorithm.eq(version.p_sha1())
+        {
+            return Err(Refusal::Algorithm { slot: AlgorithmSlot::KeyDerivation, offset: start.span.start });
         }
         let first = reader.next_element()?.filter(|s| s.name.is(names::WSSE, "SecurityTokenReference"));
         let reference = read_reference(reader, &first.ok_or(malformed)?).map_err(|_| malformed)?;
@@ -418,10 +423,12 @@ impl<'a> DerivedKeyToken<'a> {
         }
         let offset = match (self.generation, self.offset) {
             (Some(generation), None) => {
-                generation.checked_mul(length).filter(|o| *o <= MAX_OFFSET).ok_or(Refusal::DerivedKeyBounds {
-                    child: "Generation",
-                    value: generation,
-                    limit: MAX_OFFSET.checked_div(length).unwrap_or(0),
+                generation.checked_mul(length).filter(|o| *o <= MAX_OFFSET).ok_or_else(|| {
+                    Refusal::DerivedKeyBounds {
+                        child: "Generation",
+                        value: generation,
+                        limit: MAX_OFFSET.checked_div(length).unwrap_or(0),
+                    }
                 })?
             }
             (None, offset) => offset.unwrap_or(0),
