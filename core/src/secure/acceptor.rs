@@ -12,16 +12,17 @@
 
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
 use super::binding::{AcceptorSettings, Binding, Bootstrap, KeyEntropyMode};
+use super::context_name::ContextName;
 use super::conversation::{Misuse, UrnUuid, combined_key, octets, signature_value};
 use super::emit::UniqueIds;
-use super::initiator::{Exchange, Outgoing};
+use super::exchange::{Exchange, Outgoing};
 use super::keyring::Keyring;
-use super::open::{Endorser, OpenContext, Opened, ProtectionToken, open};
+use super::open::open;
+use super::opened::{Endorser, OpenContext, Opened, ProtectionToken};
 use super::peek::{Peek, peek};
 use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::replay::ReplayTable;
 use super::server_session::{Generation, KeyUse, Session, SessionId};
-use super::tokens::ContextName;
 use super::trust::{RequestSecurityToken, read_request};
 use super::{Credentials, Element, Encryption, Policy, Refusal, WireFault};
 use crate::chance::{Chance, Entropy, Uuid};

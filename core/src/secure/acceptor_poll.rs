@@ -6,9 +6,10 @@ use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange
 use super::binding::KeyEntropyMode;
 use super::conversation::UrnUuid;
 use super::emit::{Id, IdText};
-use super::initiator::{Exchange, Outgoing};
+use super::exchange::{Exchange, Outgoing};
 use super::phase::{AcceptorEvent, AcceptorPhase};
-use super::seal::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp, seal};
+use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp};
+use super::seal::seal;
 use super::server_session::{Session, SessionId};
 use super::session_keys::KeyPair;
 use super::trust::{ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};

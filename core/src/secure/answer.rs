@@ -3,7 +3,7 @@
 use super::SignatureValue;
 use super::conversation::UrnUuid;
 use super::emit::UniqueId;
-use super::initiator::Exchange;
+use super::exchange::Exchange;
 use super::peek::LONGEST_URI;
 use super::server_session::SessionId;
 use crate::crypto::SecretKey;

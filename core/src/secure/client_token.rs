@@ -4,7 +4,7 @@ use super::binding::{Binding, InitiatorSettings};
 use super::conversation::Failure;
 use super::emit::UniqueIds;
 use super::keyring::Keyring;
-use super::seal::MessageKeys;
+use super::protection::MessageKeys;
 use super::session_keys::SessionKeys;
 use super::tokens::sha1;
 use super::trust::{ContextReference, RequestSecurityTokenResponse};

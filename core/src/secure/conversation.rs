@@ -1,9 +1,9 @@
 //! What both sides of a secure conversation share: message Ids, what can go wrong, and the key agreement.
 
 use super::binding::{Binding, KeyEntropyMode};
-use super::open::Opened;
+use super::opened::Opened;
 use super::phase::InitiatorPhase;
-use super::seal::SealError;
+use super::protection::SealError;
 use super::trust::{BinarySecret, ProofToken, RequestSecurityTokenResponse, SecretKind, TrustError, read_response};
 use super::{CredentialError, Element, Refusal, SignatureValue};
 use crate::base64;

@@ -1,6 +1,6 @@
 //! The elements of a security header as WCF writes them, byte for byte.
 
-use super::seal::{EndorsingToken, Protection, SigningToken};
+use super::protection::{EndorsingToken, Protection, SigningToken};
 use super::trust::{ContextReference, KeyIdentifier, LocalToken, ReferenceStyle, ReferenceTo, write_reference};
 use crate::base64;
 use crate::chance::Uuid;

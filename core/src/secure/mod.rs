@@ -9,45 +9,60 @@ mod acceptor_poll;
 mod answer;
 mod binding;
 mod client_token;
+mod context_name;
 mod conversation;
 mod credentials;
+mod decrypt;
+mod derived_key_token;
 mod emit;
+mod exchange;
 mod initiator;
+mod initiator_poll;
 mod keyring;
+mod numbers;
 mod open;
+mod opened;
 mod peek;
 mod phase;
 mod policy;
+mod protection;
+mod reference_list;
 mod refusal;
 mod replay;
 mod scan;
 mod seal;
 mod server_session;
 mod session_keys;
+mod sign;
 mod signature;
 mod tokens;
 pub mod trust;
 mod username;
+mod verify;
 
 pub use acceptor::{Acceptor, Incoming};
 pub use acceptor_poll::AcceptorAction;
 pub use binding::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, KeyEntropyMode};
+pub use context_name::ContextName;
 pub use conversation::{Failure, FaultSeen, Misuse};
 pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials};
 pub use emit::{Id, UniqueId, UniqueIds};
-pub use initiator::{Exchange, Initiator, InitiatorAction, Outgoing, Received, UserCredential};
+pub use exchange::{Exchange, Outgoing, UserCredential};
+pub use initiator::{Initiator, Received};
+pub use initiator_poll::InitiatorAction;
 pub use keyring::Keyring;
-pub use open::{AddressingValues, Coverage, Endorser, OpenContext, Opened, ProtectionToken, User, open};
+pub use open::open;
+pub use opened::{AddressingValues, Coverage, Endorser, OpenContext, Opened, ProtectionToken, User};
 pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
 pub use policy::{ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+pub use protection::{
+    DerivedKey, EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp,
+    UsernameToken,
+};
 pub use refusal::{AlgorithmSlot, Element, Refusal, WireFault};
 pub use replay::ReplayTable;
-pub use seal::{
-    DerivedKey, EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp,
-    UsernameToken, seal,
-};
+pub use seal::seal;
 pub use server_session::SessionId;
-pub use tokens::ContextName;
 
 /// The value of a symmetric signature: an HMAC, 20 or 32 bytes.
 ///

@@ -3,7 +3,7 @@
 //! Nothing found here is believed. What a message means is taken from what was verified afterwards.
 
 use super::Refusal;
-use super::tokens::ContextName;
+use super::context_name::ContextName;
 use super::trust::{read_reference, read_sct};
 use crate::soap::{Addressing, AddressingVersion, SoapVersion, names};
 use crate::xml::{Limits, Reader};

@@ -1,11 +1,11 @@
 //! One secure conversation in a service's table.
 
 use super::Binding;
+use super::context_name::ContextName;
 use super::conversation::UrnUuid;
 use super::emit::UniqueIds;
 use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::session_keys::SessionKeys;
-use super::tokens::ContextName;
 use crate::chance::{Entropy, Uuid};
 use crate::crypto::{Backend, SecretKey};
 use crate::time::{Duration, Instant, UnixMillis};

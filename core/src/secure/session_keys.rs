@@ -1,7 +1,7 @@
 //! One generation of a session's key, and the two derived keys that a side repeats in every message under it.
 
 use super::emit::{Id, UniqueId, UniqueIds};
-use super::seal::{DerivedKey, MessageKeys};
+use super::protection::{DerivedKey, MessageKeys};
 use super::tokens::DEFAULT_LABEL;
 use crate::chance::Entropy;
 use crate::crypto::{AlgorithmSuite, Backend, SecretKey, p_sha1};

@@ -1,12 +1,15 @@
 //! The security tokens of one message: what they are rooted in, and the keys derived from them.
 
+use super::context_name::ContextName;
+use super::derived_key_token::{DerivedKeyToken, MAX_NONCE};
+use super::reference_list::Listed;
 use super::scan::{Child, Map};
 use super::trust::{ContextReference, SecurityTokenReference, TokenReference, read_reference, read_sct};
 use super::{AlgorithmSlot, CertificateReference, CredentialError, Credentials, Element, Keyring, Refusal};
 use crate::base64;
 use crate::crypto::{Backend, DigestAlgorithm, Hasher, KeyTransport, SecretKey, SuiteSet, p_sha1};
 use crate::soap::{ScVersion, names};
-use crate::xml::{Limits, Reader, Span, Start, Text};
+use crate::xml::{Limits, Reader, Span, Start};
 use heapless::Vec;
 
 /// Most keys of one message: tokens and derived keys. WCF allows 2 x (2 + supporting tokens) derived keys.
@@ -15,47 +18,10 @@ const MAX_KEYS: usize = 12;
 const MAX_CONTEXTS: usize = 2;
 /// WCF's `MaxDerivedKeys` rule with one supporting token, the most that its session bindings send.
 const MAX_DERIVED: usize = 6;
-/// WCF accepts nonces up to this many bytes.
-const MAX_NONCE: usize = 128;
-/// WCF accepts labels up to this many characters.
-const MAX_LABEL: usize = 128;
-/// WCF's greatest offset into the derived key stream, bytes.
-const MAX_OFFSET: u64 = 64;
 /// RSA moduli up to 4096 bits.
 const MAX_WRAPPED: usize = 512;
 /// The label of a derived key whose token has none: the specification's default for either party, twice.
 pub(super) const DEFAULT_LABEL: &[u8] = b"WS-SecureConversationWS-SecureConversation";
-
-/// Longest `Identifier` or `Instance` of a token, in bytes. WCF writes `urn:uuid:` and a GUID, 45 bytes.
-const MAX_URI: usize = 128;
-
-/// The name of one key of a secure conversation: the context's identifier, and the instance of a renewed key.
-///
-/// Owned, because the element that a message names it in may be ciphertext's, which decryption writes over.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ContextName {
-    identifier: Vec<u8, MAX_URI>,
-    instance: Vec<u8, MAX_URI>,
-}
-
-impl ContextName {
-    pub(super) fn new(context: ContextReference<'_>) -> Option<Self> {
-        Some(Self {
-            identifier: Vec::from_slice(context.identifier).ok()?,
-            instance: Vec::from_slice(context.instance.unwrap_or(&[])).ok()?,
-        })
-    }
-
-    /// `Identifier`, usually `urn:uuid:...`.
-    pub fn identifier(&self) -> &[u8] {
-        &self.identifier
-    }
-
-    /// `Instance`; the first key of a conversation has none.
-    pub fn instance(&self) -> Option<&[u8]> {
-        Some(self.instance.as_slice()).filter(|instance| !instance.is_empty())
-    }
-}
 
 /// What a key comes from in the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -366,137 +332,6 @@ impl Keys {
     }
 }
 
-/// A `DerivedKeyToken` as written.
-pub(super) struct DerivedKeyToken<'a> {
-    pub(super) reference: SecurityTokenReference<'a>,
-    pub(super) generation: Option<u64>,
-    pub(super) offset: Option<u64>,
-    pub(super) length: Option<u64>,
-    pub(super) label: Option<Text<'a>>,
-    nonce: Text<'a>,
-}
-
-impl<'a> DerivedKeyToken<'a> {
-    fn read(reader: &mut Reader<'a>, start: &Start<'a>, version: Option<ScVersion>) -> Result<Self, Refusal> {
-        let malformed = Refusal::Malformed { element: Element::DerivedKeyToken, offset: start.span.start };
-        let version = check_version(start, version, Element::DerivedKeyToken)?;
-        if let Some(algorithm) = reader.attribute("", "Algorithm")
-            && !algorithm.eq(version.p_sha1())
-        {
-            return Err(Refusal::Algorithm { slot: AlgorithmSlot::KeyDerivation, offset: start.span.start });
-        }
-        let first = reader.next_element()?.filter(|s| s.name.is(names::WSSE, "SecurityTokenReference"));
-        let reference = read_reference(reader, &first.ok_or(malformed)?).map_err(|_| malformed)?;
-        let (mut generation, mut offset, mut length, mut label, mut nonce) = (None, None, None, None, None);
-        while let Some(child) = reader.next_element()? {
-            if child.name.namespace != start.name.namespace {
-                return Err(malformed);
-            }
-            let local = child.name.local;
-            let text = reader.text()?;
-            let number = |child| {
-                number(text.trim().raw()).ok_or(Refusal::DerivedKeyBounds { child, value: u64::MAX, limit: MAX_OFFSET })
-            };
-            let repeated = match local {
-                b"Generation" => generation.replace(number("Generation")?).is_some(),
-                b"Offset" => offset.replace(number("Offset")?).is_some(),
-                b"Length" => length.replace(number("Length")?).is_some(),
-                b"Label" => label.replace(text).is_some(),
-                b"Nonce" => nonce.replace(text).is_some(),
-                // `Properties` and whatever else: WCF does not read it.
-                _ => true,
-            };
-            if repeated {
-                return Err(malformed);
-            }
-        }
-        Ok(Self { reference, generation, offset, length, label, nonce: nonce.ok_or(malformed)? })
-    }
-
-    /// Offset and length in bytes, checked against WCF's limits; `longest` is the suite's longest derived key.
-    fn bounds(&self, longest: usize) -> Result<(usize, usize), Refusal> {
-        // WCF reads a missing Length as 32.
-        let length = self.length.unwrap_or(32);
-        let limit = longest as u64;
-        if length == 0 || length > limit {
-            return Err(Refusal::DerivedKeyBounds { child: "Length", value: length, limit });
-        }
-        let offset = match (self.generation, self.offset) {
-            (Some(generation), None) => {
-                generation.checked_mul(length).filter(|o| *o <= MAX_OFFSET).ok_or_else(|| {
-                    Refusal::DerivedKeyBounds {
-                        child: "Generation",
-                        value: generation,
-                        limit: MAX_OFFSET.checked_div(length).unwrap_or(0),
-                    }
-                })?
-            }
-            (None, offset) => offset.unwrap_or(0),
-            // WS-SecureConversation section 7: one or the other.
-            (Some(value), Some(_)) => return Err(Refusal::DerivedKeyBounds { child: "Generation", value, limit: 0 }),
-        };
-        if offset > MAX_OFFSET {
-            return Err(Refusal::DerivedKeyBounds { child: "Offset", value: offset, limit: MAX_OFFSET });
-        }
-        if let Some(label) = self.label {
-            let characters = label.raw().len() as u64;
-            if characters > MAX_LABEL as u64 || label.plain().is_none() {
-                return Err(Refusal::DerivedKeyBounds { child: "Label", value: characters, limit: MAX_LABEL as u64 });
-            }
-        }
-        Ok((usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(length).unwrap_or(usize::MAX)))
-    }
-
-    fn nonce<'o>(&self, out: &'o mut [u8; MAX_NONCE]) -> Result<&'o [u8], Refusal> {
-        let raw = self.nonce.raw();
-        let too_long = Refusal::DerivedKeyBounds { child: "Nonce", value: raw.len() as u64, limit: MAX_NONCE as u64 };
-        let len = base64::decode(raw, out).map_err(|_| too_long)?;
-        out.get(..len).filter(|nonce| !nonce.is_empty()).ok_or(too_long)
-    }
-}
-
-/// The Ids that reference lists name: the only data that is decrypted.
-#[derive(Default)]
-pub(super) struct Listed(Vec<(Span, u32), 16>);
-
-impl Listed {
-    /// Reads the children of a `ReferenceList` whose start tag was just read; `at` is where the list stands.
-    pub(super) fn read(&mut self, reader: &mut Reader<'_>, at: u32) -> Result<(), Refusal> {
-        let malformed = Refusal::Malformed { element: Element::ReferenceList, offset: at };
-        while let Some(item) = reader.next_element()? {
-            if !item.name.is(names::XENC, "DataReference") {
-                return Err(malformed);
-            }
-            let uri = reader.attribute("", "URI").ok_or(malformed)?;
-            let span = uri.span();
-            if uri.plain().is_none_or(|raw| raw.first() != Some(&b'#')) {
-                return Err(malformed);
-            }
-            let id = Span::new(span.start.saturating_add(1), span.end);
-            self.0.push((id, at)).map_err(|_| Refusal::TooMany { element: Element::ReferenceList, limit: 16 })?;
-            reader.skip()?;
-        }
-        Ok(())
-    }
-
-    /// Where the list stands that names this Id.
-    pub(super) fn position_of(&self, buf: &[u8], id: Span) -> Option<u32> {
-        if id.is_empty() {
-            return None;
-        }
-        self.0.iter().find(|(listed, _)| listed.of(buf) == id.of(buf)).map(|(_, at)| *at)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The first listed Id that `known` does not have.
-    pub(super) fn dangling(&self, known: impl Fn(Span) -> bool) -> Option<u32> {
-        self.0.iter().find(|(id, _)| !known(*id)).map(|(id, _)| id.start)
-    }
-}
-
 /// Enters the child of the security header that stands at `span`.
 pub(super) fn enter<'a>(
     buf: &'a [u8],
@@ -520,7 +355,11 @@ pub(super) fn key_info<'a>(reader: &mut Reader<'a>, info: &Start<'a>) -> Result<
     Ok(reference)
 }
 
-fn check_version(start: &Start<'_>, wanted: Option<ScVersion>, element: Element) -> Result<ScVersion, Refusal> {
+pub(super) fn check_version(
+    start: &Start<'_>,
+    wanted: Option<ScVersion>,
+    element: Element,
+) -> Result<ScVersion, Refusal> {
     let wrong = Refusal::WrongToken { element, offset: start.span.start };
     let version = ScVersion::from_namespace(start.name.namespace).ok_or(wrong)?;
     if wanted.is_some_and(|wanted| wanted != version) { Err(wrong) } else { Ok(version) }
@@ -571,15 +410,4 @@ pub(super) fn sha1<B: Backend>(bytes: &[u8]) -> [u8; 20] {
         *to = *from;
     }
     out
-}
-
-/// A decimal number without sign; `None` if it is not one or does not fit.
-fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || digits.len() > 19 {
-        return None;
-    }
-    digits.iter().try_fold(0u64, |value, digit| {
-        let digit = digit.checked_sub(b'0').filter(|d| *d <= 9)?;
-        value.checked_mul(10)?.checked_add(u64::from(digit))
-    })
 }

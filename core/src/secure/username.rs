@@ -1,6 +1,6 @@
 //! Reading a `UsernameToken` and asking whether its user is who they say they are.
 
-use super::open::User;
+use super::opened::User;
 use super::{Credentials, Element, Refusal};
 use crate::soap::names;
 use crate::xml::{Limits, Reader, Scope, Span};

@@ -1,0 +1,166 @@
+//! The second half of sealing: digests, signatures, and encryption of what was written in clear.
+
+use super::SignatureValue;
+use super::emit::{self, Hole};
+use super::protection::{MessageKeys, SealError};
+use super::seal::{MAX_REGIONS, Place, Region, Sealing};
+use super::signature::{Authenticating, Digesting};
+use crate::base64;
+use crate::chance::Entropy;
+use crate::crypto::{AlgorithmSuite, Backend, BlockCipher, DigestOutput, Hasher, Mac, SecretKey, pad};
+use crate::xml::{self, Exclusive, Limits, Reader, Scope, Span, Writer};
+use heapless::Vec;
+
+impl Sealing<'_> {
+    /// Signs and encrypts what was written.
+    pub(super) fn finish<B: Backend>(
+        &self,
+        limits: &Limits,
+        entropy: &mut dyn Entropy,
+        out: &mut [u8],
+    ) -> Result<(SignatureValue, Option<SignatureValue>), SealError> {
+        let (signing, encryption) = match self.p.keys {
+            MessageKeys::PerMessage { signing, encryption } | MessageKeys::PerSession { signing, encryption, .. } => {
+                (signing.secret, encryption.secret)
+            }
+            MessageKeys::Underived(secret) => (secret, secret),
+        };
+        let cipher = B::Cipher::new(self.p.suite.encryption(), encryption.as_bytes()).ok_or(SealError::KeyLength)?;
+        if self.encrypt_first() {
+            for region in self.regions.iter().filter(|r| r.body) {
+                self.encrypt::<B>(region, &cipher, entropy, out)?;
+            }
+        }
+        let contexts = Contexts::find(out, self.security, limits)?;
+        self.digests::<B>(&contexts, limits, out)?;
+        let primary = self.primary.as_ref().ok_or(SealError::TooMany)?;
+        let value = mac::<B>(self.p.suite, signing, primary, &contexts, limits, out)?;
+        fill(out, primary.value, value.as_bytes());
+        let mut endorsed = None;
+        if let (Some((endorsing, digest)), Some(token)) = (&self.endorsing, &self.p.endorsing) {
+            let made = digest_of::<B>(self.p.suite, primary.element, &contexts.security, limits, out)?;
+            fill(out, *digest, made.as_bytes());
+            let secret = token.derived.map_or(token.secret, |key| key.secret);
+            let made = mac::<B>(self.p.suite, secret, endorsing, &contexts, limits, out)?;
+            fill(out, endorsing.value, made.as_bytes());
+            endorsed = SignatureValue::new(made.as_bytes());
+        }
+        // IVs are drawn in the order of the Ids: the body's, the signature's, then tokens and confirmations.
+        let done = |region: &&Region| !(self.encrypt_first() && region.body);
+        let mut order: Vec<&Region, MAX_REGIONS> = self.regions.iter().filter(done).collect();
+        order.sort_unstable_by_key(|region| region.number);
+        for region in order {
+            self.encrypt::<B>(region, &cipher, entropy, out)?;
+        }
+        Ok((SignatureValue::new(value.as_bytes()).ok_or(SealError::KeyLength)?, endorsed))
+    }
+
+    fn digests<B: Backend>(&self, contexts: &Contexts, limits: &Limits, out: &mut [u8]) -> Result<(), SealError> {
+        for ((place, span), (_, hole)) in self.parts.iter().zip(&self.holes) {
+            let scope = match place {
+                Place::Body => &contexts.envelope,
+                Place::Header => &contexts.header,
+                Place::Security => &contexts.security,
+            };
+            let made = digest_of::<B>(self.p.suite, *span, scope, limits, out)?;
+            fill(out, *hole, made.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Puts the `EncryptedData` of `region` into its place.
+    fn encrypt<B: Backend>(
+        &self,
+        region: &Region,
+        cipher: &B::Cipher,
+        entropy: &mut dyn Entropy,
+        out: &mut [u8],
+    ) -> Result<(), SealError> {
+        let block = self.p.suite.encryption().block_len();
+        let range = region.place.start as usize..region.place.end as usize;
+        let place = out.get_mut(range).ok_or(SealError::TooMany)?;
+        let mut w = Writer::new(place);
+        self.data_start(&mut w, region.number, region.body);
+        let start = w.finish()?;
+        let (_, rest) = place.split_at_mut_checked(start).ok_or(SealError::TooMany)?;
+        let end = rest.len().saturating_sub(emit::ENCRYPTED_DATA_END.len());
+        let (value, tail) = rest.split_at_mut_checked(end).ok_or(SealError::TooMany)?;
+        tail.copy_from_slice(emit::ENCRYPTED_DATA_END);
+        let (iv, data) = value.split_at_mut_checked(block).ok_or(SealError::TooMany)?;
+        entropy.fill(iv);
+        let len = pad(block, data, region.plain.len() as usize).ok_or(SealError::TooMany)?;
+        let data = data.get_mut(..len).ok_or(SealError::TooMany)?;
+        if !cipher.encrypt_cbc(iv, data) {
+            return Err(SealError::KeyLength);
+        }
+        base64::encode_in_place(value, len.saturating_add(block)).ok_or(SealError::TooMany)?;
+        Ok(())
+    }
+}
+
+/// The namespace bindings around the parts of the written message.
+struct Contexts {
+    envelope: Scope,
+    header: Scope,
+    security: Scope,
+}
+
+impl Contexts {
+    fn find(out: &[u8], security: Span, limits: &Limits) -> Result<Self, SealError> {
+        let outer = Limits { message: u32::MAX, ..limits.clone() };
+        let mut reader = Reader::document(out, &outer)?;
+        reader.next_element()?;
+        let envelope = reader.scope().clone();
+        reader.next_element()?;
+        let header = reader.scope().clone();
+        let mut reader = Reader::resume(out, security, &header, &outer)?;
+        reader.next_element()?;
+        Ok(Self { envelope, header, security: reader.scope().clone() })
+    }
+}
+
+fn digest_of<B: Backend>(
+    suite: AlgorithmSuite,
+    span: Span,
+    scope: &Scope,
+    limits: &Limits,
+    out: &[u8],
+) -> Result<DigestOutput, SealError> {
+    let mut reader = Reader::resume(out, span, scope, limits)?;
+    let mut sink = Digesting::<B>(B::Hasher::new(suite.digest()));
+    if let Some(start) = reader.next_element()? {
+        let method = Exclusive { comments: false, inclusive: b"" };
+        let whole = method.element(&mut reader, &start, &mut sink, &mut |_, _| Ok(()))?;
+        // Content that closes its element early would be signed only in part.
+        if whole != span {
+            return Err(SealError::Xml(xml::Error { kind: xml::ErrorKind::MismatchedEnd, offset: whole.end }));
+        }
+    }
+    Ok(sink.0.finish())
+}
+
+fn mac<B: Backend>(
+    suite: AlgorithmSuite,
+    key: &SecretKey,
+    signature: &emit::SignatureHoles,
+    contexts: &Contexts,
+    limits: &Limits,
+    out: &[u8],
+) -> Result<DigestOutput, SealError> {
+    let mut reader = Reader::resume(out, signature.element, &contexts.security, limits)?;
+    reader.next_element()?;
+    let mut sink = Authenticating::<B>(B::Mac::new(suite.signature(), key.as_bytes()));
+    if let Some(info) = reader.next_element()? {
+        debug_assert_eq!(info.span.start, signature.signed_info.start);
+        let method = Exclusive { comments: false, inclusive: b"" };
+        method.element(&mut reader, &info, &mut sink, &mut |_, _| Ok(()))?;
+    }
+    Ok(sink.0.finish())
+}
+
+/// Writes the base64 of `octets` into a hole of exactly that size.
+fn fill(out: &mut [u8], hole: Hole, octets: &[u8]) {
+    if let Some(place) = out.get_mut(hole.0.start as usize..hole.0.end as usize) {
+        let _ = base64::encode(octets, place);
+    }
+}

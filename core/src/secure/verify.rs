@@ -1,0 +1,210 @@
+//! Verification: the primary signature, every digest under it, and the signatures that endorse it.
+
+use super::open::Opening;
+use super::opened::{Endorser, OpenContext};
+use super::scan::MAX_CHILDREN;
+use super::signature::{Method, Reference, SignatureView};
+use super::tokens::{Root, Sources, certificate_reference};
+use super::{CertificateReference, Credentials, Element, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue};
+use crate::base64;
+use crate::crypto::{Backend, SecretKey};
+use crate::xml::{self, Limits, Reader, Span};
+
+/// The primary signature, verified.
+pub(super) struct Primary {
+    pub(super) id: Span,
+    pub(super) span: Span,
+    pub(super) root: Root,
+    pub(super) secret: Option<SecretKey>,
+    pub(super) value: SignatureValue,
+}
+
+impl Opening {
+    /// Finds, reads and verifies the primary signature, and marks what it covers.
+    pub(super) fn primary<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
+        &mut self,
+        buf: &[u8],
+        context: &OpenContext<'_, K, C>,
+        sources: &Sources<'_, K, C>,
+        order: ProtectionOrder,
+        body_encrypted: bool,
+    ) -> Result<Primary, Refusal> {
+        let index = self.map.children.iter().position(|c| c.kind == Element::Signature);
+        let index = index.ok_or(Refusal::Missing(Element::Signature))?;
+        let child = self.map.children.get(index).copied().ok_or(Refusal::Missing(Element::Signature))?;
+        let agreed = context.policy.order.is_some();
+        let wanted = order == ProtectionOrder::SignBeforeEncryptAndEncryptSignature && body_encrypted;
+        if agreed && child.was_encrypted != wanted {
+            return Err(Refusal::Order { element: Element::Signature });
+        }
+        let view = SignatureView::read(buf, child.span, &self.map, &self.wire, &mut self.suites)?;
+        let Method::Symmetric(algorithm) = view.method else {
+            return Err(Refusal::WrongToken { element: Element::Signature, offset: child.span.start });
+        };
+        let key = self.keys.resolve(buf, &view.key, child.span.start, sources)?;
+        let key = self.keys.get(key).ok_or(Refusal::Missing(Element::Signature))?;
+        let secret = key.secret.as_ref().ok_or(Refusal::DanglingReference { offset: child.span.start })?;
+        if !key.derived && !context.policy.underived_keys {
+            return Err(Refusal::KeyNotDerived { element: Element::Signature });
+        }
+        if context.policy.layout == Layout::Strict && key.at > child.span.start {
+            return Err(Refusal::Layout { element: Element::Signature, offset: child.span.start });
+        }
+        let shortest = self.suites.iter().map(|s| s.signature_key_len()).min().unwrap_or(0);
+        if key.derived && secret.len() < shortest {
+            let limit = shortest as u64;
+            return Err(Refusal::DerivedKeyBounds { child: "Length", value: secret.len() as u64, limit });
+        }
+        if let Some(root) = self.encryption_root
+            && root != key.root
+        {
+            return Err(Refusal::TokenMismatch);
+        }
+        if !view.authentic::<B>(buf, &self.map, &self.wire, algorithm, secret.as_bytes())? {
+            return Err(match self.keys.unwrap_failed {
+                Some(error) => Refusal::Credential(error),
+                None => Refusal::SignatureValue(Element::Signature),
+            });
+        }
+        let primary = Primary {
+            id: child.id,
+            span: child.span,
+            root: key.root,
+            secret: self.keys.token(key.root).and_then(|token| token.secret.clone()),
+            value: SignatureValue::new(&view.value).ok_or(Refusal::SignatureValue(Element::Signature))?,
+        };
+        for reference in &view.references {
+            self.reference::<B>(buf, reference, context.limits)?;
+        }
+        Ok(primary)
+    }
+
+    /// Verifies one reference of the primary signature and marks the part that it covers.
+    fn reference<B: Backend>(&mut self, buf: &[u8], reference: &Reference, limits: &Limits) -> Result<(), Refusal> {
+        let id = reference.id.of(buf);
+        let is = |span: Span| !span.is_empty() && span.of(buf) == id;
+        let mut duplicate = None;
+        let map = &mut self.map;
+        let (element, holds) = if is(map.body.id) {
+            map.body.signed = true;
+            let ids = &map.ids;
+            let own = map.body.span.start;
+            let data = map.body.encrypted.map_or(own, |span| span.start);
+            let mut look = |reader: &Reader<'_>, start: &xml::Start<'_>| {
+                // The body's own Id and that of its ciphertext are known; every other in it must be new.
+                if start.span.start != own
+                    && start.span.start != data
+                    && let Err(refusal) = ids.check(buf, reader, start)
+                {
+                    duplicate.get_or_insert(refusal);
+                }
+                Ok(())
+            };
+            (Element::Body, reference.holds::<B>(buf, map.body.span, &map.envelope_scope, limits, &mut look)?)
+        } else if let Some(header) = map.headers.iter_mut().find(|h| is(h.id)) {
+            header.signed = true;
+            let held = reference.holds::<B>(buf, header.span, &map.header_scope, &self.wire, &mut |_, _| Ok(()))?;
+            (header.kind, held)
+        } else if let Some(child) = map.children.iter_mut().find(|c| is(c.id)) {
+            child.signed = true;
+            let held = reference.holds::<B>(buf, child.span, &map.security_scope, &self.wire, &mut |_, _| Ok(()))?;
+            (child.kind, held)
+        } else {
+            return Err(Refusal::DanglingReference { offset: reference.id.start });
+        };
+        if !holds {
+            return Err(Refusal::Digest { element });
+        }
+        if let Some(refusal) = duplicate {
+            return Err(refusal);
+        }
+        let _ = self.coverage.signed.push(element);
+        Ok(())
+    }
+
+    /// Signatures after the primary one: each must be over the primary signature and nothing else.
+    pub(super) fn endorsements<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
+        &mut self,
+        buf: &[u8],
+        context: &OpenContext<'_, K, C>,
+        sources: &Sources<'_, K, C>,
+        primary: &Primary,
+    ) -> Result<(Option<Endorser>, Option<Span>), Refusal> {
+        let element = Element::EndorsingSignature;
+        let mut found = (None, None);
+        for index in 0..self.map.children.len().min(MAX_CHILDREN) {
+            let Some(child) = self.map.children.get(index).copied() else { break };
+            if child.kind != Element::Signature || child.span == primary.span {
+                continue;
+            }
+            if found.0.is_some() {
+                return Err(Refusal::TooMany { element, limit: 1 });
+            }
+            let offset = child.span.start;
+            let view = SignatureView::read(buf, child.span, &self.map, &self.wire, &mut self.suites)?;
+            let [reference] = view.references.as_slice() else {
+                return Err(Refusal::Malformed { element, offset });
+            };
+            if primary.id.is_empty() || reference.id.of(buf) != primary.id.of(buf) {
+                return Err(Refusal::DanglingReference { offset });
+            }
+            if !reference.holds::<B>(buf, primary.span, &self.map.security_scope, &self.wire, &mut |_, _| Ok(()))? {
+                return Err(Refusal::Digest { element: Element::Signature });
+            }
+            let endorser = match view.method {
+                Method::Symmetric(algorithm) => {
+                    let key = self.keys.resolve(buf, &view.key, offset, sources)?;
+                    let key = self.keys.get(key).ok_or(Refusal::DanglingReference { offset })?;
+                    let Root::Context(index) = key.root else {
+                        return Err(Refusal::WrongToken { element, offset });
+                    };
+                    let secret = key.secret.as_ref().ok_or(Refusal::DanglingReference { offset })?;
+                    if !view.authentic::<B>(buf, &self.map, &self.wire, algorithm, secret.as_bytes())? {
+                        return Err(Refusal::SignatureValue(element));
+                    }
+                    Endorser::SecurityContext(self.keys.context(index).cloned().unwrap_or_default())
+                }
+                Method::Asymmetric(_) => self.certified::<B, K, C>(buf, context, sources, &view, offset)?,
+            };
+            found = (Some(endorser), Some(view.value_text));
+            self.coverage.endorsing = self.coverage.endorsing.saturating_add(1);
+        }
+        if context.policy.endorsement && found.0.is_none() {
+            return Err(Refusal::Missing(element));
+        }
+        Ok(found)
+    }
+
+    /// An endorsing signature made with a client certificate.
+    #[inline(never)]
+    fn certified<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
+        &mut self,
+        buf: &[u8],
+        context: &OpenContext<'_, K, C>,
+        sources: &Sources<'_, K, C>,
+        view: &SignatureView<'_>,
+        offset: u32,
+    ) -> Result<Endorser, Refusal> {
+        let element = Element::EndorsingSignature;
+        let Method::Asymmetric(algorithm) = view.method else { return Err(Refusal::WrongToken { element, offset }) };
+        let digest = view.digest::<B>(buf, &self.map, &self.wire, algorithm.digest())?;
+        // A certificate is some 1 to 2 KiB of DER; this bounds the stack as well as the peer.
+        let mut der = [0u8; 6144];
+        let mut octets = [0u8; 64];
+        let (signer, place) = if let Some(named) = certificate_reference(&view.key, &mut octets) {
+            (named, Span::default())
+        } else {
+            let key = self.keys.resolve(buf, &view.key, offset, sources)?;
+            let key = self.keys.get(key).ok_or(Refusal::DanglingReference { offset })?;
+            let Root::Certificate(text) = key.root else { return Err(Refusal::WrongToken { element, offset }) };
+            let bad = Refusal::Malformed { element: Element::BinarySecurityToken, offset: text.start };
+            let len = base64::decode(text.of(buf), &mut der).map_err(|_| bad)?;
+            (CertificateReference::Der(der.get(..len).ok_or(bad)?), text)
+        };
+        context
+            .credentials
+            .verify_signature(signer, algorithm, digest.as_bytes(), &view.value)
+            .map_err(Refusal::Credential)?;
+        Ok(Endorser::Certificate(place))
+    }
+}
