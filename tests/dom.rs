@@ -15,7 +15,7 @@ pub struct Node {
     /// Attributes without namespace declarations: local name and value.
     pub attributes: Vec<(String, String)>,
     /// Child elements.
-    pub children: Vec<Node>,
+    pub children: Vec<Self>,
     /// Text directly inside, decoded.
     pub text: String,
     /// Start tag to end tag.
