@@ -266,7 +266,6 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
                 if can_renew { Answer::RenewNeeded(session.id) } else { Answer::Fault(PlainFault::InvalidSecurity) };
             return Err(Rejection { refusal: Refusal::KeyExpired, answer });
         }
-        session.used(key, now, rollover);
         let id = session.id;
         if cancel {
             let request = trust_request(message, &opened, &self.binding)?;
@@ -274,11 +273,14 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             if target.and_then(ContextName::new).as_ref() != Some(name) {
                 return Err(Refusal::TokenMismatch.into());
             }
-            session.step(AcceptorEvent::Cancel);
-            return Ok((Incoming::Cancelled(id), Answer::CancelHeld(id)));
         }
-        if !session.step(AcceptorEvent::Message) {
+        if !session.step(if cancel { AcceptorEvent::Cancel } else { AcceptorEvent::Message }) {
             return Err(unknown(PlainFault::NoSession));
+        }
+        // Only now: a refused message must not roll the key over.
+        session.used(key, now, rollover);
+        if cancel {
+            return Ok((Incoming::Cancelled(id), Answer::CancelHeld(id)));
         }
         let two_way = !opened.addressing.message_id.is_empty();
         let answer = if two_way { Answer::Application(id) } else { Answer::Accepted };
