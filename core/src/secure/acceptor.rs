@@ -152,9 +152,12 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// # Errors
     /// [`Misuse::Unknown`].
     pub fn close(&mut self, session: SessionId) -> Result<(), Misuse> {
-        let held =
-            self.exchanges.iter_mut().find(|open| matches!(open.answer, Answer::CancelHeld(id) if id == session));
-        if let Some(open) = held {
+        // Once confirmed, the session goes with the confirmation: closing again must not take that away.
+        let cancelled = self
+            .exchanges
+            .iter_mut()
+            .find(|open| matches!(open.answer, Answer::CancelHeld(id) | Answer::Cancelled(id) if id == session));
+        if let Some(open) = cancelled {
             open.answer = Answer::Cancelled(session);
             return Ok(());
         }
