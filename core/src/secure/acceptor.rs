@@ -264,7 +264,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let index = self.sessions.iter().position(|s| s.named(name)).ok_or(Refusal::UnknownSecurityContext)?;
         let session = self.sessions.get_mut(index).ok_or(Refusal::UnknownSecurityContext)?;
         let (key, generation) = session.find(name.instance()).ok_or(Refusal::UnknownSecurityContext)?;
-        if generation.expires <= wall && !cancel && key == KeyUse::Current {
+        // The old key has a limit of its own: the rollover interval. A key that waited too long for its first use has not.
+        if generation.expires <= wall && !cancel && key != KeyUse::Previous {
             let answer =
                 if can_renew { Answer::RenewNeeded(session.id) } else { Answer::Fault(PlainFault::InvalidSecurity) };
             return Err(Rejection { refusal: Refusal::KeyExpired, answer });
