@@ -55,14 +55,15 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     ) -> Result<InitiatorAction<'o>, Failure> {
         let wall = self.wall.at(now);
         let queued = self.calls.iter().any(|call| call.request.is_some());
-        if self.phase == InitiatorPhase::Opened && queued && self.renewal_due(wall) {
+        let mut phase = self.phase;
+        if phase == InitiatorPhase::Opened && queued && self.renewal_due(wall) {
             if !self.settings.can_renew {
                 self.fault();
                 return Err(Failure::KeyExpired);
             }
-            let _ = self.step(InitiatorEvent::RenewDue);
+            phase = phase.next(InitiatorEvent::RenewDue).unwrap_or(phase);
         }
-        let wanted = match self.phase {
+        let wanted = match phase {
             InitiatorPhase::Issuing => Some(RequestType::Issue),
             InitiatorPhase::Renewing => Some(RequestType::Renew),
             InitiatorPhase::Closing => Some(RequestType::Cancel),
@@ -73,9 +74,12 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
                 RequestType::Issue | RequestType::Renew => self.request_token(request, wall, credentials, out),
                 RequestType::Cancel => self.cancel(wall, out),
             };
+            if !matches!(sent, Err(Failure::Room(_))) {
+                self.phase = phase;
+            }
             return self.transmit(sent, out);
         }
-        if self.phase == InitiatorPhase::Opened && queued {
+        if phase == InitiatorPhase::Opened && queued {
             let sent = self.send_call(wall, out);
             return self.transmit(sent, out);
         }
