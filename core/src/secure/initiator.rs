@@ -236,6 +236,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         message: &mut [u8],
     ) -> Result<Received, Refusal> {
         let wall = self.wall.at(now);
+        self.tokens.forget_old(now, self.settings.key_rollover_interval);
         if self.trust.as_ref().is_some_and(|trust| trust.exchange == exchange) {
             return Ok(match self.receive_trust(now, credentials, message) {
                 Ok(received) => received,
@@ -256,7 +257,6 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             }
             return Ok(Received::Failed(Failure::Fault(fault)));
         }
-        self.tokens.forget_old(now, self.settings.key_rollover_interval);
         let policy = self.binding.session_policy(Encryption::Required);
         let opened = self.open_reply(wall, credentials, message, &policy)?;
         if opened.addressing.relates_to.of(message) != call.message_id.as_bytes() {
