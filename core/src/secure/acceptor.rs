@@ -59,7 +59,7 @@ pub enum Incoming {
 ///
 /// `SESSIONS` bounds the sessions, `EXCHANGES` the requests that wait for an answer, `REPLAY` (a power of two) the messages
 /// accepted within the replay window.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Acceptor<
     P,
     E = Chance,

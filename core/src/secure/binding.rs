@@ -173,6 +173,30 @@ pub struct AcceptorSettings {
     pub contract: fn(action: &[u8]) -> Option<Encryption>,
 }
 
+impl PartialEq for AcceptorSettings {
+    fn eq(&self, other: &Self) -> bool {
+        // Every field by name, so that a new one cannot be left out.
+        let Self {
+            key_renewal_interval,
+            key_rollover_interval,
+            inactivity_timeout,
+            max_pending_sessions,
+            can_renew,
+            language,
+            contract,
+        } = self;
+        *key_renewal_interval == other.key_renewal_interval
+            && *key_rollover_interval == other.key_rollover_interval
+            && *inactivity_timeout == other.inactivity_timeout
+            && *max_pending_sessions == other.max_pending_sessions
+            && *can_renew == other.can_renew
+            && *language == other.language
+            && core::ptr::fn_addr_eq(*contract, other.contract)
+    }
+}
+
+impl Eq for AcceptorSettings {}
+
 impl Default for AcceptorSettings {
     fn default() -> Self {
         Self {
