@@ -131,16 +131,22 @@ pub(super) fn reference(bytes: &[u8]) -> Result<(char, usize), ErrorKind> {
 /// allows. Tells whether there is any carriage return, so that line ends need no second look where there is none.
 pub(super) fn check(bytes: &[u8], start: usize) -> Result<bool, Error> {
     let fail = |kind, at: usize| Error::new(kind, offset(start.saturating_add(at)));
-    if let Err(error) = core::str::from_utf8(bytes) {
-        return Err(fail(ErrorKind::NotUtf8, error.valid_up_to()));
-    }
-    // Whole blocks without an early exit, so that the compiler can use vector registers.
-    let (blocks, tail) = bytes.as_chunks::<64>();
     let mut seen = Seen::default();
+    let (blocks, tail) = bytes.as_chunks::<64>();
     for block in blocks {
-        seen.look(block);
+        // Whole blocks without an early exit, so that the compiler can use vector registers. As signed numbers, the bytes
+        // of multi-byte characters lie below the space like control characters: most blocks have neither.
+        let plain = block.iter().fold(true, |plain, &byte| plain & (byte.cast_signed() >= 0x20));
+        if !plain {
+            seen.look(block);
+        }
     }
     seen.look(tail);
+    if seen.wide != 0
+        && let Err(error) = core::str::from_utf8(bytes)
+    {
+        return Err(fail(ErrorKind::NotUtf8, error.valid_up_to()));
+    }
     if seen.control != 0 {
         let at = bytes.iter().position(|&byte| byte < 0x20 && !is_space(byte)).unwrap_or(0);
         return Err(fail(ErrorKind::ForbiddenCharacter, at));
@@ -159,6 +165,8 @@ pub(super) fn check(bytes: &[u8], start: usize) -> Result<bool, Error> {
 /// What one look at every byte has met.
 #[derive(Default)]
 struct Seen {
+    /// Bytes of multi-byte characters.
+    wide: u8,
     control: u8,
     carriage_return: u8,
     ef: u8,
@@ -168,6 +176,7 @@ impl Seen {
     #[inline]
     fn look(&mut self, bytes: &[u8]) {
         for &byte in bytes {
+            self.wide |= byte & 0x80;
             self.control |=
                 u8::from(byte < 0x20) & u8::from(byte != b'\t') & u8::from(byte != b'\n') & u8::from(byte != b'\r');
             self.carriage_return |= u8::from(byte == b'\r');
