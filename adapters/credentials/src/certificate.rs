@@ -4,8 +4,11 @@ use std::fmt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use aws_lc_rs::signature::RsaParameters;
+use aws_lc_rs::digest::{Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use aws_lc_rs::signature::{
+    RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RsaParameters,
+    UnparsedPublicKey,
+};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 use x509_cert::der::{Decode, Encode, oid::ObjectIdentifier};
@@ -14,7 +17,8 @@ use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use crate::error::{LoadError, LoadProblem};
 use crate::name::{Name, decimal_to_bytes};
 use crate::read_file;
-use soap_session_core::secure::CertificateReference;
+use soap_session_core::crypto::AsymmetricSignature;
+use soap_session_core::secure::{CertificateReference, CredentialError};
 
 /// Fewest bits of an RSA key that signs. WCF's suites allow 1024 (`IsAsymmetricKeyLengthSupported`).
 pub const MIN_SIGNING_KEY_BITS: u32 = 1024;
@@ -140,6 +144,26 @@ impl Certificate {
             // All of it, not its SHA-1: somebody may own two certificates with one thumbprint.
             CertificateReference::Der(der) => self.der == der,
         }
+    }
+
+    /// Did the holder of this certificate sign `digest`, with RSA PKCS#1 v1.5? Nothing is said about whether it is trusted.
+    ///
+    /// # Errors
+    /// [`CredentialError::BadSignature`], also when `digest` has not the algorithm's length.
+    pub fn verify(
+        &self,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        let (parameters, hash): (&'static RsaParameters, _) = match algorithm {
+            AsymmetricSignature::RsaSha1 => (&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, &SHA1_FOR_LEGACY_USE_ONLY),
+            AsymmetricSignature::RsaSha256 => (&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, &SHA256),
+        };
+        let digest = Digest::import_less_safe(digest, hash).map_err(|_| CredentialError::BadSignature)?;
+        UnparsedPublicKey::new(parameters, &self.subject_public_key_info)
+            .verify_digest(&digest, signature)
+            .map_err(|_| CredentialError::BadSignature)
     }
 
     /// The public key as DER `SubjectPublicKeyInfo`.

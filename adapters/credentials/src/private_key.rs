@@ -104,17 +104,15 @@ impl PrivateKey {
         &self.public
     }
 
-    /// Unwraps `wrapped` into `out` and returns the key's length.
+    /// Unwraps `wrapped` into `out` and returns the key's length, in bytes.
     ///
     /// With PKCS#1 v1.5, whoever learns whether the padding was right can decrypt by asking often (Bleichenbacher). So a
     /// key that does not unwrap to 16, 24 or 32 bytes, the lengths of WCF's suites, is replaced by one that only we can
     /// compute: the message then fails at its signature, like one that used a wrong key.
-    pub(crate) fn unwrap(
-        &self,
-        transport: KeyTransport,
-        wrapped: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, CredentialError> {
+    ///
+    /// # Errors
+    /// [`CredentialError::WrongKey`] when the octets do not unwrap, [`CredentialError::Room`] when `out` is too small.
+    pub fn unwrap(&self, transport: KeyTransport, wrapped: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
         if wrapped.len() != self.size {
             return Err(CredentialError::WrongKey);
         }

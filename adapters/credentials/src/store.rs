@@ -3,12 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey};
-use aws_lc_rs::signature::{
-    RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RsaParameters,
-    UnparsedPublicKey,
-};
 
 use crate::certificate::{Certificate, MIN_TRANSPORT_KEY_BITS, check_bits};
 use crate::error::{LoadError, LoadProblem};
@@ -154,16 +149,7 @@ impl Credentials for CredentialStore {
         if !certificate.is_valid_at(self.now()) {
             return Err(CredentialError::NotTrusted);
         }
-        let (parameters, hash): (&'static RsaParameters, _) = match algorithm {
-            AsymmetricSignature::RsaSha1 => {
-                (&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, &digest::SHA1_FOR_LEGACY_USE_ONLY)
-            }
-            AsymmetricSignature::RsaSha256 => (&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, &digest::SHA256),
-        };
-        let digest = Digest::import_less_safe(digest, hash).map_err(|_| CredentialError::BadSignature)?;
-        UnparsedPublicKey::new(parameters, certificate.subject_public_key_info())
-            .verify_digest(&digest, signature)
-            .map_err(|_| CredentialError::BadSignature)
+        certificate.verify(algorithm, digest, signature)
     }
 
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
