@@ -110,7 +110,7 @@ fn seed() -> Result<[u8; 32], Box<dyn Error>> {
 ///
 /// # Errors
 /// What went wrong.
-pub fn run() -> Result<(), Box<dyn Error>> {
+pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(conversation())
 }
 

@@ -1,10 +1,48 @@
+//! `soap-session`: a secure session to watch, and an inspector for recorded ones.
+
 mod demo;
-fn main() -> std::process::ExitCode {
-    match demo::run() {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("{e}");
-            std::process::ExitCode::FAILURE
-        }
+
+use clap::{Parser, Subcommand};
+use soap_session_cli::inspect::InspectArgs;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// Secure SOAP sessions as Microsoft's WCF speaks them
+#[derive(Parser)]
+#[command(name = "soap-session", version)]
+struct Cli {
+    #[command(subcommand)]
+    job: Option<Job>,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Hold a secure conversation with a calculator service over loopback HTTP (the default)
+    Demo,
+    Inspect(InspectArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().job.unwrap_or(Job::Demo) {
+        Job::Demo => match demo::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Job::Inspect(args) => match args.run(&mut io::stdout().lock()) {
+            Ok(summary) if summary.failed == 0 => ExitCode::SUCCESS,
+            Ok(_) => ExitCode::FAILURE,
+            // Whoever reads has seen enough.
+            Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
+                ExitCode::FAILURE
+            }
+            Err(error) => {
+                // Where this fails too there is nobody left to tell.
+                let _ = writeln!(io::stderr(), "inspect: {error}");
+                ExitCode::from(2)
+            }
+        },
     }
 }

@@ -1,0 +1,3 @@
+//! What the `soap-session` program does, for tests and other programs to call.
+
+pub mod inspect;
