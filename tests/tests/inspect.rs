@@ -19,21 +19,13 @@ use std::collections::BTreeMap;
 ///   of `sc-renew-old-key-after-rollover{,-v13}`, `05-c2s` of `sc-renew-needed-fault`, `03-c2s` of `sc-pending-limit-1{,-v13}`;
 /// - its contract: `05-c2s` of `sc-wrong-action`;
 /// - its users: `01-c2s` of `ws-user-session-bad-password`; `--user` refuses it, see [`users_are_judged_if_they_are_given`].
-const REFUSED: [(&str, &str, &str); 10] = [
+const REFUSED: [(&str, &str, &str); 4] = [
     // The proxy changed the Action.
     ("wcf-stories/sc-tampered-request", "05-c2s.rewritten.xml", "the digest of Action is not the signed one"),
     // The proxy sent a copy.
     ("wcf-stories/sc-replayed-request", "07-c2s.xml", REPLAY),
     ("wcf-stories/rm10-sc-dup-request", "09-c2s.xml", REPLAY),
     ("wcf-stories/rm11-sc-dup-request", "09-c2s.xml", REPLAY),
-    // gSOAP says the same thing twice within a second, without a MessageID: the two messages are one.
-    ("gsoap/gsoap-wsse-sct-hmacsha1-signonly", "02-c2s.xml", REPLAY),
-    ("gsoap/gsoap-wsse-sct-hmacsha1-signonly", "02-s2c.xml", REPLAY),
-    // The body is encrypted with a second key that no token of the message names, so the token's key does not open it.
-    ("gsoap/gsoap-wsse-sct-hmacsha1-aes256cbc", "01-c2s.xml", ""),
-    ("gsoap/gsoap-wsse-sct-hmacsha1-aes256cbc", "01-s2c.xml", ""),
-    ("gsoap/gsoap-wsse-sct-hmacsha1-aes256cbc", "02-c2s.xml", ""),
-    ("gsoap/gsoap-wsse-sct-hmacsha1-aes256cbc", "02-s2c.xml", ""),
 ];
 
 const REPLAY: &str = "a message with this signature was received before";
@@ -52,7 +44,12 @@ fn evidence(family: &str) -> Evidence {
     let secret = |hex: &str| vec![SecretKey::new(&from_hex(hex).unwrap()).unwrap()];
     match family {
         "gsoap" => Evidence {
-            secrets: secret("3031323334353637383961626364656630313233343536373839414243444500"),
+            // One key for signatures, which the token names, and one for encryption, which nothing names.
+            secrets: [
+                secret("3031323334353637383961626364656630313233343536373839414243444500"),
+                secret("6665646362613938373635343332313046454443424139383736353433323100"),
+            ]
+            .concat(),
             ..Evidence::default()
         },
         "wss4j" => Evidence {
@@ -106,7 +103,9 @@ fn every_recording_is_judged_as_it_was_made() {
                     // Whatever these stacks sign, they sign the body and the time.
                     assert!(report.signed.contains(&"Body"), "{name}/{}", report.file);
                     assert!(report.signed.contains(&"Timestamp"), "{name}/{}", report.file);
-                    assert_eq!(report.note, None, "{name}/{}", report.file);
+                    // gSOAP says the same thing twice within a second, without a MessageID: its messages 02 are 01 again.
+                    let again = family == "gsoap" && report.file.starts_with("02");
+                    assert_eq!(report.note.is_some(), again, "{name}/{}: {:?}", report.file, report.note);
                 }
                 Verdict::Plain => assert!(report.signed.is_empty() && report.encrypted.is_empty()),
             }
@@ -128,7 +127,7 @@ fn every_recording_is_judged_as_it_was_made() {
     }
     // The families' rows of the census in vectors/README.md, added up, less what is refused above.
     let counts = families.values().map(|s| (s.messages, s.verified, s.plain, s.failed)).collect::<Vec<_>>();
-    assert_eq!(counts, [(8, 2, 0, 6), (810, 782, 28, 0), (956, 900, 52, 4), (20, 20, 0, 0)]);
+    assert_eq!(counts, [(8, 8, 0, 0), (810, 782, 28, 0), (956, 900, 52, 4), (20, 20, 0, 0)]);
 }
 
 #[test]

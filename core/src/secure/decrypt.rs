@@ -2,7 +2,7 @@
 
 use super::open::Opening;
 use super::scan::{Child, MAX_CHILDREN, child_kind, walk};
-use super::tokens::{Sources, key_info};
+use super::tokens::{Root, Sources, key_info};
 use super::{AlgorithmSlot, Credentials, Element, Keyring, Layout, Policy, ProtectionOrder, Refusal};
 use crate::base64;
 use crate::crypto::{Backend, BlockCipher, CipherAlgorithm, unpad};
@@ -119,6 +119,7 @@ impl Opening {
         } else {
             self.keys
                 .listing(listed)
+                .or_else(|| self.keys.unnamed(sources))
                 .or_else(|| self.keys.implied())
                 .ok_or(Refusal::DanglingReference { offset: span.start })?
         };
@@ -135,9 +136,12 @@ impl Opening {
         if !key.derived && !underived {
             return Err(Refusal::KeyNotDerived { element: Element::EncryptedData });
         }
-        match self.encryption_root {
-            Some(root) if root != key.root => return Err(Refusal::TokenMismatch),
-            _ => self.encryption_root = Some(key.root),
+        // A key that no token brings has no root to compare.
+        if key.root != Root::Unnamed {
+            match self.encryption_root {
+                Some(root) if root != key.root => return Err(Refusal::TokenMismatch),
+                _ => self.encryption_root = Some(key.root),
+            }
         }
         let cipher = B::Cipher::new(algorithm, secret.as_bytes()).ok_or(bad)?;
         let range = value.start as usize..value.end as usize;

@@ -12,6 +12,12 @@ pub trait Keyring {
     /// `EncryptedKey`.
     fn encrypted_key(&self, sha1: &[u8; 20]) -> Option<SecretKey>;
 
+    /// The key of `EncryptedData` that names none, where both sides agreed on one outside the message. WCF never does;
+    /// without one, such data is the business of the message's only token.
+    fn unnamed(&self) -> Option<SecretKey> {
+        None
+    }
+
     /// A key that nobody knows, for an `EncryptedKey` that does not unwrap: the message then fails where a forged
     /// signature fails, so that unwrapping is no oracle (Bleichenbacher). Must depend on `sha1` and on a secret.
     fn decoy(&self, sha1: &[u8; 20]) -> SecretKey;

@@ -41,7 +41,7 @@ pub fn open<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
         wire,
         coverage: Coverage::default(),
     };
-    opening.run::<B, K, C>(message, context)
+    opening.run::<B, K, C>(message, context).map_err(Refusal::behind_the_scan)
 }
 
 pub(super) struct Opening {
@@ -322,7 +322,7 @@ impl Opening {
                 let key = primary.secret.clone().ok_or(Refusal::TokenMismatch)?;
                 Ok(ProtectionToken::EncryptedKey { sha1, key })
             }
-            Root::Certificate(_) => Err(Refusal::TokenMismatch),
+            Root::Certificate(_) | Root::Unnamed => Err(Refusal::TokenMismatch),
         }
     }
 

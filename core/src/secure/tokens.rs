@@ -30,6 +30,8 @@ pub(super) enum Root {
     Context(usize),
     /// An `EncryptedKey`, by the SHA-1 of its wrapped octets.
     Wrapped([u8; 20]),
+    /// A key that no element names ([`Keyring::unnamed`]).
+    Unnamed,
     /// A certificate in a `BinarySecurityToken`: where its base64 stands.
     Certificate(Span),
 }
@@ -71,6 +73,15 @@ impl Keys {
     /// The `EncryptedKey` at `at`, whose own `ReferenceList` names what it encrypts.
     pub(super) fn listing(&self, at: u32) -> Option<usize> {
         self.list.iter().position(|key| key.at == at && matches!(key.root, Root::Wrapped(_)) && !key.derived)
+    }
+
+    /// The key that was agreed on for data that names none.
+    pub(super) fn unnamed<K: Keyring + ?Sized, C: ?Sized>(&mut self, sources: &Sources<'_, K, C>) -> Option<usize> {
+        if let Some(index) = self.list.iter().position(|key| key.root == Root::Unnamed) {
+            return Some(index);
+        }
+        let secret = Some(sources.keyring.unnamed()?);
+        self.push(Key { id: Span::default(), at: 0, derived: false, root: Root::Unnamed, secret }).ok()
     }
 
     /// The only root of the message, where data is encrypted without naming its key (implied reference).

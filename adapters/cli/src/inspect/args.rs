@@ -27,7 +27,8 @@ pub struct InspectArgs {
     /// no certificate: each key is tried, whatever the message names
     #[arg(long = "key", value_name = "FILE.pem")]
     pub keys: Vec<PathBuf>,
-    /// Key of a SecurityContextToken whose issue is not recorded, up to 64 bytes (repeat for several)
+    /// Key of a SecurityContextToken whose issue is not recorded, up to 64 bytes (repeat for several: each is tried, and
+    /// the next one for data that is encrypted without naming a key, as gSOAP does)
     #[arg(long = "secret", value_name = "HEX", value_parser = secret)]
     pub secrets: Vec<SecretKey>,
     /// A user who may log in (repeat for several). Without it every password is accepted: an inspector does not judge

@@ -60,6 +60,13 @@ impl Keyring for Witness<'_> {
         })
     }
 
+    /// A second secret is the key of data that names none: gSOAP has one for signatures and one for encryption.
+    fn unnamed(&self) -> Option<SecretKey> {
+        let others = self.evidence.secrets.len() > 1;
+        let next = (self.secret + 1) % self.evidence.secrets.len().max(1);
+        self.evidence.secrets.get(next).filter(|_| others).cloned()
+    }
+
     fn encrypted_key(&self, sha1: &[u8; 20]) -> Option<SecretKey> {
         self.follower.wrapped(sha1)
     }
