@@ -4,6 +4,8 @@
 
 mod census;
 pub mod dom;
+pub mod forge;
+pub mod opening;
 pub mod pair;
 mod recording;
 mod secrets;
