@@ -41,7 +41,11 @@ pub fn open<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
         wire,
         coverage: Coverage::default(),
     };
-    opening.run::<B, K, C>(message, context).map_err(Refusal::behind_the_scan)
+    // The envelope was XML. Whatever is not from here on came out of ciphertext or stands in the security header, and must
+    // not be told apart from a signature that does not hold: no decryption oracle.
+    opening
+        .run::<B, K, C>(message, context)
+        .map_err(|refusal| if let Refusal::Xml(error) = refusal { Refusal::Unreadable(error) } else { refusal })
 }
 
 pub(super) struct Opening {
@@ -108,6 +112,10 @@ impl Opening {
             if body_encrypted {
                 body = self.decrypt_body::<B, K, C>(message, policy, &sources)?;
                 self.check_plain_body(message, context.limits)?;
+            }
+            // In this order the signature was judged before it was known what encrypted.
+            if self.encryption_root.is_some_and(|root| root != primary.root) {
+                return Err(Refusal::TokenMismatch);
             }
         }
         if let Some(element) = self.undecryptable {

@@ -112,10 +112,10 @@ impl fmt::Display for AlgorithmSlot {
 pub enum Refusal {
     /// The bytes are not the XML that SOAP allows, or over a limit.
     Xml(xml::Error),
-    /// What stood in the message decrypted is not the XML that it must be, or over a reader quota. Told apart from
-    /// [`Xml`](Self::Xml) here only: to the peer it looks like a forged signature, since an answer that depends on whether
-    /// ciphertext decrypts to XML gives the plain text away (Jager and Somorovsky).
-    PlainText(xml::Error),
+    /// The envelope is XML, but not what was found in it: decrypted text that is none or over a limit, or a child of the
+    /// security header of another shape. To the peer it looks like any other failure: a receiver that answers broken
+    /// plain text otherwise than a broken signature decrypts for whoever asks (Jager and Somorovsky, 2011).
+    Unreadable(xml::Error),
     /// Not a SOAP 1.1 or 1.2 envelope.
     NotSoap,
     /// A required element is missing.
@@ -272,11 +272,6 @@ pub enum WireFault {
 }
 
 impl Refusal {
-    /// The whole message was read before: what is no XML now was made so by decryption.
-    pub(super) const fn behind_the_scan(self) -> Self {
-        if let Self::Xml(error) = self { Self::PlainText(error) } else { self }
-    }
-
     /// What the peer is told (reference: WSS 1.0 section 12, WS-SecureConversation section 9).
     #[allow(clippy::wildcard_enum_match_arm, reason = "uniform: what is not named looks like a forged signature")]
     pub const fn wire(&self) -> WireFault {
@@ -302,7 +297,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Xml(error) => write!(f, "{error}"),
-            Self::PlainText(error) => write!(f, "behind the protection: {error}"),
+            Self::Unreadable(error) => write!(f, "a secured part is not readable: {error}"),
             Self::NotSoap => f.write_str("not a SOAP 1.1 or 1.2 envelope"),
             Self::Missing(element) => write!(f, "there is no {element}"),
             Self::Repeated(element) => write!(f, "there is more than one {element}"),

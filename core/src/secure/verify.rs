@@ -50,11 +50,7 @@ impl Opening {
         if context.policy.layout == Layout::Strict && key.at > child.span.start {
             return Err(Refusal::Layout { element: Element::Signature, offset: child.span.start });
         }
-        let shortest = self.suites.iter().map(|s| s.signature_key_len()).min().unwrap_or(0);
-        if key.derived && secret.len() < shortest {
-            let limit = shortest as u64;
-            return Err(Refusal::DerivedKeyBounds { child: "Length", value: secret.len() as u64, limit });
-        }
+        self.long_enough(key.derived, secret)?;
         if let Some(root) = self.encryption_root
             && root != key.root
         {
@@ -77,6 +73,16 @@ impl Opening {
             self.reference::<B>(buf, reference, context.limits)?;
         }
         Ok(primary)
+    }
+
+    /// A derived key must be as long as the suite signs with: the sender chooses its length, and a short one is guessed.
+    fn long_enough(&self, derived: bool, secret: &SecretKey) -> Result<(), Refusal> {
+        let shortest = self.suites.iter().map(|s| s.signature_key_len()).min().unwrap_or(0);
+        if derived && secret.len() < shortest {
+            let (value, limit) = (secret.len() as u64, shortest as u64);
+            return Err(Refusal::DerivedKeyBounds { child: "Length", value, limit });
+        }
+        Ok(())
     }
 
     /// Verifies one reference of the primary signature and marks the part that it covers.
@@ -159,6 +165,10 @@ impl Opening {
                         return Err(Refusal::WrongToken { element, offset });
                     };
                     let secret = key.secret.as_ref().ok_or(Refusal::DanglingReference { offset })?;
+                    if !key.derived && !context.policy.underived_keys {
+                        return Err(Refusal::KeyNotDerived { element });
+                    }
+                    self.long_enough(key.derived, secret)?;
                     if !view.authentic::<B>(buf, &self.map, &self.wire, algorithm, secret.as_bytes())? {
                         return Err(Refusal::SignatureValue(element));
                     }
