@@ -2,9 +2,7 @@
 
 use soap_session_core::base64;
 use soap_session_core::chance::{Entropy, Uuid};
-use soap_session_core::crypto::{
-    AlgorithmSuite, CipherAlgorithm, DigestAlgorithm, KeyTransport, RustCrypto, SecretKey, SuiteSet,
-};
+use soap_session_core::crypto::{CipherAlgorithm, DigestAlgorithm, KeyTransport, RustCrypto, SecretKey, SuiteSet};
 use soap_session_core::secure::{
     DerivedKey, EndorsingToken, Id, MessageKeys, OutgoingMessage, Protection, ProtectionOrder, SigningToken, Timestamp,
     UniqueId, UniqueIds, UsernameToken, seal,
@@ -297,7 +295,7 @@ fn recorded_messages_come_out_byte_for_byte() {
 }
 
 fn first_difference(ours: &[u8], theirs: &[u8]) -> String {
-    let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or(ours.len().min(theirs.len()));
+    let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or_else(|| ours.len().min(theirs.len()));
     let show = |bytes: &[u8]| {
         String::from_utf8_lossy(&bytes[at.saturating_sub(60).min(bytes.len())..(at + 60).min(bytes.len())]).into_owned()
     };

@@ -103,7 +103,9 @@ impl<'a> DerivedKeyToken<'a> {
 
     pub(super) fn nonce<'o>(&self, out: &'o mut [u8; MAX_NONCE]) -> Result<&'o [u8], Refusal> {
         let raw = self.nonce.raw();
-        let too_long = Refusal::DerivedKeyBounds { child: "Nonce", value: raw.len() as u64, limit: MAX_NONCE as u64 };
+        // Three bytes for four characters, near enough for what is too long, or no base64 at all.
+        let bytes = (raw.len() as u64 / 4).saturating_mul(3);
+        let too_long = Refusal::DerivedKeyBounds { child: "Nonce", value: bytes, limit: MAX_NONCE as u64 };
         let len = base64::decode(raw, out).map_err(|_| too_long)?;
         out.get(..len).filter(|nonce| !nonce.is_empty()).ok_or(too_long)
     }
