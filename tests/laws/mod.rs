@@ -1,4 +1,13 @@
 //! The laws. Each is a property over cases that proptest draws and, when it finds a counter-example, shrinks and saves.
 
+mod any_bytes;
 mod heads;
+mod moves;
+mod no_trace;
+mod once;
 mod open;
+mod over;
+mod room;
+mod same_world;
+mod wait;
+mod world;
