@@ -9,6 +9,7 @@ pub mod opening;
 pub mod pair;
 mod recording;
 mod secrets;
+pub mod tampered_trust;
 mod verdicts;
 
 pub use census::{Census, FAMILIES, census, directories};

@@ -32,6 +32,8 @@ pub(crate) enum Move {
     SpoilRequest(u8, u16, u8),
     /// A byte of an answer under way changes.
     SpoilAnswer(u8, u16, u8),
+    /// Two answers under way change places.
+    Swap(u8),
     /// Time passes, in seconds.
     Wait(u32),
     /// A client closes.
@@ -65,10 +67,11 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (any::<u8>(), any::<u16>(), 1u8..).prop_map(|(i, at, by)| Move::SpoilRequest(i, at, by)),
         1 => (any::<u8>(), any::<u16>(), 1u8..).prop_map(|(i, at, by)| Move::SpoilAnswer(i, at, by)),
         3 => prop_oneof![1u32..10, 100u32..320, 3600u32..40_000].prop_map(Move::Wait),
+        2 => any::<u8>().prop_map(Move::Swap),
         1 => any::<u8>().prop_map(Move::Close),
         1 => (0u8..20).prop_map(Move::Abort),
         1 => Just(Move::ServiceClose),
-        1 => (0u8..20).prop_map(Move::ServiceAbort),
+        1 => any::<u8>().prop_map(Move::ServiceAbort),
         1 => (0u8..3, -2i8..=2).prop_map(|(who, minutes)| Move::Clock(who, minutes)),
         5 => Just(Move::Run),
     ];

@@ -38,7 +38,7 @@ fn is_late(refusal: &Refusal) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_refusal_leaves_no_trace(binding in bindings(), moves in moves(), seed: u8) {

@@ -7,7 +7,7 @@ use soap_session_core::secure::Received;
 use std::collections::BTreeSet;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn an_exchange_is_answered_once(binding in bindings(), moves in moves(), seed: u8) {

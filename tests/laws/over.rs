@@ -12,7 +12,7 @@ fn is_over(client: &Client) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn over_is_over(binding in bindings(), moves in moves(), seed: u8) {

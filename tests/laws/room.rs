@@ -5,7 +5,7 @@ use super::world::{AMPLE, Did, Sent, Step, World, client_poll, service_poll};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn too_little_room_changes_nothing(binding in bindings(), moves in moves(), seed: u8, share in 0usize..1000) {

@@ -5,7 +5,7 @@ use super::world::World;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn same_moves_same_world(binding in bindings(), moves in moves(), seed: u8) {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use soap_session_core::time::{Deadline, Duration, Instant};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn who_has_nothing_to_say_is_silent(binding in bindings(), moves in moves(), seed: u8) {

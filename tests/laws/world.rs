@@ -195,6 +195,13 @@ impl World {
             }
             Move::SpoilRequest(i, at, by) => Self::spoil(&mut self.requests, i, at, by),
             Move::SpoilAnswer(i, at, by) => Self::spoil(&mut self.answers, i, at, by),
+            Move::Swap(i) => {
+                if let [first, rest @ ..] = &mut self.answers[..]
+                    && let Some(index) = usize::from(i).checked_rem(rest.len())
+                {
+                    std::mem::swap(&mut first.bytes, &mut rest[index].bytes);
+                }
+            }
             Move::Wait(seconds) => self.now = self.now.after(Duration::from_secs(seconds.into())),
             Move::ServiceClose => {
                 for session in std::mem::take(&mut self.cancelled) {
@@ -202,10 +209,8 @@ impl World {
                 }
             }
             Move::ServiceAbort(i) => {
-                if i < 4 {
-                    if let Some(session) = pick(&mut self.sessions, i) {
-                        let _ = self.service.abort(session);
-                    }
+                if let Some(session) = pick(&mut self.sessions, i) {
+                    let _ = self.service.abort(session);
                 }
             }
             Move::Clock(who, minutes) => {
