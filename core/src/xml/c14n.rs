@@ -12,7 +12,7 @@ use super::chars::{is_special_in_attribute, reference};
 use super::error::{Error, ErrorKind, Quota};
 use super::limits::{ATTRIBUTES, BINDINGS};
 use super::namespaces::name_of;
-use super::reader::{End, Reader, Start, Token};
+use super::reader::{Kind, Reader, Start};
 use super::span::{Span, between};
 use super::tag::Row;
 use super::text::Text;
@@ -49,36 +49,38 @@ impl Exclusive<'_> {
         sink: &mut S,
         visit: &mut dyn FnMut(&Reader<'a>, &Start<'a>) -> Result<(), Error>,
     ) -> Result<Span, Error> {
-        if !reader.at_start || reader.open.last().is_none_or(|open| open.start != start.span.start) {
+        if !reader.at_start || reader.open.last().is_none_or(|open| open.start() != start.span.start) {
             return Err(Error::new(ErrorKind::NotAtStart, reader.position()));
         }
         let apex = reader.depth();
         let mut run = Run { buf: reader.buf, held: Span::default(), sink };
         let mut shown: Vec<Shown, BINDINGS> = Vec::new();
         visit(reader, start)?;
-        self.start(reader, start, true, &mut shown, &mut run)?;
+        self.start(reader, true, &mut shown, &mut run)?;
         loop {
-            match reader.next()? {
-                Token::Start(start) => {
-                    visit(reader, &start)?;
-                    self.start(reader, &start, false, &mut shown, &mut run)?;
+            match reader.advance()? {
+                Kind::Start => {
+                    if let Some(open) = reader.open.last() {
+                        visit(reader, &reader.start_of(open))?;
+                    }
+                    self.start(reader, false, &mut shown, &mut run)?;
                 }
-                Token::End(end) => {
-                    run.end(&end);
+                Kind::End => {
+                    run.end(reader.last, reader.ended.qname());
                     let depth = reader.depth();
                     while shown.last().is_some_and(|shown| shown.depth > depth) {
                         shown.pop();
                     }
                     if depth < apex {
                         run.flush();
-                        return Ok(Span::new(start.span.start, end.span.end));
+                        return Ok(Span::new(start.span.start, reader.last.end));
                     }
                 }
-                Token::Text(text) => run.text(&text),
-                Token::Comment(span) if self.comments => run.comment(span, reader.returns),
-                Token::Comment(_) => {}
+                Kind::Text => run.text(&reader.text_run()),
+                Kind::Comment if self.comments => run.comment(reader.last, reader.returns),
+                Kind::Comment => {}
                 // The apex is open until its end tag, so the reader reports a missing one itself.
-                Token::Eof => return Err(Error::new(ErrorKind::UnexpectedEnd, reader.position())),
+                Kind::Eof => return Err(Error::new(ErrorKind::UnexpectedEnd, reader.position())),
             }
         }
     }
@@ -86,24 +88,25 @@ impl Exclusive<'_> {
     fn start<'a, S: Sink + ?Sized>(
         &self,
         reader: &Reader<'a>,
-        start: &Start<'a>,
         apex: bool,
         shown: &mut Vec<Shown, BINDINGS>,
         run: &mut Run<'a, '_, S>,
     ) -> Result<(), Error> {
+        let Some(open) = reader.open.last() else {
+            return Err(Error::new(ErrorKind::NotAtStart, reader.position()));
+        };
         let known = shown.len();
         // Visibly utilized prefixes: the element's, and those of its attributes.
-        show(reader, start.prefix, start.name.namespace, shown)?;
+        show(reader, open.prefix().of(run.buf), open.uri, shown)?;
         for row in reader.rows.iter().filter(|row| row.uri != Span::default()) {
-            show(reader, row.prefix(run.buf), name_of(run.buf, row.uri), shown)?;
+            show(reader, row.prefix(run.buf), row.uri, shown)?;
         }
         if !self.inclusive.is_empty() {
             self.show_listed(reader, apex, shown)?;
         }
 
-        let Span { start: from, end: to } = start.span;
-        let name_end = from.saturating_add(1).saturating_add(qname_len(start));
-        run.verbatim(Span::new(from, name_end));
+        let Span { start: from, end: to } = reader.last;
+        run.verbatim(Span::new(from, open.qname().end));
         if let Some(new) = shown.get_mut(known..)
             && !new.is_empty()
         {
@@ -113,7 +116,7 @@ impl Exclusive<'_> {
             }
         }
         run.attributes(&reader.rows);
-        if start.empty {
+        if reader.pending_end {
             run.literal(b">");
         } else {
             run.verbatim(Span::new(to.saturating_sub(1), to));
@@ -128,7 +131,7 @@ impl Exclusive<'_> {
         let prefixes = listed.map(|token| if token == b"#default" { &[] } else { token });
         if apex {
             for prefix in prefixes {
-                if let Some(uri) = reader.scope.resolve(reader.buf, prefix) {
+                if let Some(uri) = reader.scope.uri(reader.buf, prefix) {
                     show(reader, prefix, uri, shown)?;
                 }
             }
@@ -136,7 +139,7 @@ impl Exclusive<'_> {
             for binding in reader.scope.declared_at(reader.depth()) {
                 let prefix = binding.prefix.of(reader.buf);
                 if prefixes.clone().any(|listed| listed == prefix) {
-                    show(reader, prefix, binding.uri.of(reader.buf), shown)?;
+                    show(reader, prefix, binding.uri, shown)?;
                 }
             }
         }
@@ -154,10 +157,11 @@ struct Shown {
 
 /// Adds a declaration for the innermost element, unless the output has the same one already in force.
 #[inline]
-fn show(reader: &Reader<'_>, prefix: &[u8], uri: &[u8], shown: &mut Vec<Shown, BINDINGS>) -> Result<(), Error> {
+fn show(reader: &Reader<'_>, prefix: &[u8], uri: Span, shown: &mut Vec<Shown, BINDINGS>) -> Result<(), Error> {
     let buf = reader.buf;
     let in_force = match shown.iter().rev().find(|shown| shown.prefix.of(buf) == prefix) {
-        Some(shown) => shown.uri.of(buf) == uri,
+        // Mostly it is the very same declaration.
+        Some(shown) => shown.uri == uri || shown.uri.of(buf) == name_of(buf, uri),
         // The prefix xml is never declared; "no default namespace" is what holds at first.
         None => uri.is_empty() || prefix == b"xml",
     };
@@ -175,11 +179,6 @@ fn show(reader: &Reader<'_>, prefix: &[u8], uri: &[u8], shown: &mut Vec<Shown, B
         let kind = ErrorKind::OverLimit { quota: Quota::Namespaces, limit, found: limit.saturating_add(1) };
         Error::new(kind, reader.position())
     })
-}
-
-fn qname_len(start: &Start<'_>) -> u32 {
-    let colon = usize::from(!start.prefix.is_empty());
-    between(0, start.prefix.len().saturating_add(colon).saturating_add(start.name.local.len())).len()
 }
 
 /// Gathers slices of the message that lie next to each other before they go to the sink.
@@ -418,13 +417,13 @@ impl<S: Sink + ?Sized> Run<'_, '_, S> {
     }
 
     #[inline]
-    fn end(&mut self, end: &End<'_>) {
+    fn end(&mut self, tag: Span, qname: Span) {
         // `</name>` as it is, unless there is a space in it or the element was written `<name/>`.
-        if end.span.len() == end.qname.len().saturating_add(3) {
-            return self.verbatim(end.span);
+        if tag.len() == qname.len().saturating_add(3) {
+            return self.verbatim(tag);
         }
         self.literal(b"</");
-        self.verbatim(end.qname);
+        self.verbatim(qname);
         self.literal(b">");
     }
 }

@@ -59,7 +59,11 @@ impl Scope {
 
     /// The declaration of `prefix` that counts: the innermost one.
     pub(super) fn find(&self, buf: &[u8], prefix: &[u8]) -> Option<&Binding> {
-        self.bindings.iter().rev().find(|binding| binding.prefix.of(buf) == prefix)
+        // Most names have no prefix, and lengths are at hand.
+        let same = |binding: &&Binding| {
+            binding.prefix.len() as usize == prefix.len() && (prefix.is_empty() || binding.prefix.of(buf) == prefix)
+        };
+        self.bindings.iter().rev().find(same)
     }
 
     /// The declarations made by the open element at `depth`, which is the innermost one.

@@ -79,6 +79,21 @@ pub enum Token<'a> {
     Eof,
 }
 
+/// What kind of token was read last; the rest of it is in the reader. A whole [`Token`] costs more to hand on than the
+/// tokenizer needs to read a short tag, so that skipping and canonicalization do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// `last` is the tag, the innermost of `open` the element.
+    Start,
+    /// `last` is the tag, `ended` the element.
+    End,
+    /// `last` is the text as it is written.
+    Text,
+    /// `last` is the comment.
+    Comment,
+    Eof,
+}
+
 /// A bounded pull tokenizer over bytes in memory.
 ///
 /// It takes well-formed XML 1.0 with namespaces, in UTF-8, without document type and processing instructions. After an
@@ -101,6 +116,14 @@ pub struct Reader<'a> {
     pub(super) returns: bool,
     pub(super) pending_end: bool,
     pub(super) at_start: bool,
+    /// Where the last token is.
+    pub(super) last: Span,
+    /// The element that the last end tag has closed.
+    pub(super) ended: Open,
+    /// Where the last text stands, and what is in it.
+    place: Place,
+    references: bool,
+    greater: bool,
     failed: Option<Error>,
 }
 
@@ -120,10 +143,12 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// `range` does not lie in `buf`, is longer than `limits.message`, is not UTF-8, or has forbidden characters.
+    #[inline]
     pub fn resume(buf: &'a [u8], range: Span, scope: &Scope, limits: &Limits) -> Result<Self, Error> {
         Self::over(buf, range, scope.inherited(), limits, true)
     }
 
+    #[inline(always)]
     fn over(buf: &'a [u8], range: Span, scope: Scope, limits: &Limits, fragment: bool) -> Result<Self, Error> {
         let limits = limits.held();
         // A span cannot count further than u32; such a buffer is over every limit.
@@ -150,6 +175,11 @@ impl<'a> Reader<'a> {
             returns,
             pending_end: false,
             at_start: false,
+            last: Span::default(),
+            ended: Open::default(),
+            place: Place::Content,
+            references: false,
+            greater: false,
             failed: None,
         })
     }
@@ -161,10 +191,51 @@ impl<'a> Reader<'a> {
     #[allow(clippy::should_implement_trait, reason = "a fallible cursor with an explicit last token, no Iterator")]
     #[inline]
     pub fn next(&mut self) -> Result<Token<'a>, Error> {
+        Ok(match self.advance()? {
+            Kind::Start => match self.open.last() {
+                Some(open) => Token::Start(self.start_of(open)),
+                None => Token::Eof,
+            },
+            Kind::End => Token::End(self.end()),
+            Kind::Text => Token::Text(self.text_run()),
+            Kind::Comment => Token::Comment(self.last),
+            Kind::Eof => Token::Eof,
+        })
+    }
+
+    /// As [`Reader::next`], without putting the token together.
+    #[inline]
+    pub(super) fn advance(&mut self) -> Result<Kind, Error> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         self.step().inspect_err(|&error| self.failed = Some(error))
+    }
+
+    /// The start tag just read, which is that of `open`.
+    #[inline]
+    pub(super) fn start_of(&self, open: &Open) -> Start<'a> {
+        let (name, prefix) = open.name(self.buf);
+        Start { name, prefix, span: self.last, empty: self.pending_end }
+    }
+
+    #[inline]
+    fn end(&self) -> End<'a> {
+        let (name, prefix) = self.ended.name(self.buf);
+        End { name, prefix, span: self.last, qname: self.ended.qname() }
+    }
+
+    /// The text just read.
+    #[inline]
+    pub(super) fn text_run(&self) -> Text<'a> {
+        Text {
+            raw: self.last.of(self.buf),
+            start: self.last.start,
+            place: self.place,
+            references: self.references,
+            returns: self.returns,
+            greater: self.greater,
+        }
     }
 
     /// The bindings that hold where the reader stands: after a start tag, inside that element.
@@ -225,10 +296,8 @@ impl<'a> Reader<'a> {
         let start = self.expect_start()?;
         let depth = self.depth();
         loop {
-            if let Token::End(end) = self.next()?
-                && self.depth() < depth
-            {
-                return Ok(Span::new(start, end.span.end));
+            if self.advance()? == Kind::End && self.depth() < depth {
+                return Ok(Span::new(start, self.last.end));
             }
         }
     }
@@ -289,7 +358,7 @@ impl<'a> Reader<'a> {
 
     fn expect_start(&self) -> Result<u32, Error> {
         match self.open.last() {
-            Some(open) if self.at_start => Ok(open.start),
+            Some(open) if self.at_start => Ok(open.start()),
             Some(_) | None => match self.failed {
                 Some(error) => Err(error),
                 None => Err(Error::new(ErrorKind::NotAtStart, self.position())),
@@ -304,7 +373,7 @@ impl<'a> Reader<'a> {
         Err(error)
     }
 
-    fn step(&mut self) -> Result<Token<'a>, Error> {
+    fn step(&mut self) -> Result<Kind, Error> {
         self.at_start = false;
         if self.pending_end {
             self.pending_end = false;
@@ -325,12 +394,12 @@ impl<'a> Reader<'a> {
             Some([_, ..]) => self.run(),
             Some([]) | None if !self.open.is_empty() => self.fail(ErrorKind::UnexpectedEnd, self.pos),
             Some([]) | None if outside && !self.root_seen => self.fail(ErrorKind::NoRoot, self.pos),
-            Some([]) | None => Ok(Token::Eof),
+            Some([]) | None => Ok(Kind::Eof),
         }
     }
 
     /// Text up to the next tag, comment or CDATA section.
-    fn run(&mut self) -> Result<Token<'a>, Error> {
+    fn run(&mut self) -> Result<Kind, Error> {
         let start = self.pos;
         let mut at = start;
         let (mut references, mut greater) = (false, false);
@@ -358,13 +427,13 @@ impl<'a> Reader<'a> {
             }
         }
         self.pos = at;
-        let raw = self.src.get(start..at).unwrap_or(&[]);
-        let place = Place::Content;
-        Ok(Token::Text(Text { raw, start: offset(start), place, references, returns: self.returns, greater }))
+        self.last = between(start, at);
+        (self.place, self.references, self.greater) = (Place::Content, references, greater);
+        Ok(Kind::Text)
     }
 
     /// Behind `<!`: a comment or a CDATA section.
-    fn declaration(&mut self, rest: &'a [u8]) -> Result<Token<'a>, Error> {
+    fn declaration(&mut self, rest: &[u8]) -> Result<Kind, Error> {
         let start = self.pos;
         if let Some(inside) = rest.strip_prefix(b"--") {
             let mut len = 0_usize;
@@ -387,7 +456,8 @@ impl<'a> Reader<'a> {
             }
             // `<!--`, the inside, `-->`.
             self.pos = start.saturating_add(len).saturating_add(7);
-            return Ok(Token::Comment(between(start, self.pos)));
+            self.last = between(start, self.pos);
+            return Ok(Kind::Comment);
         }
         if let Some(inside) = rest.strip_prefix(b"[CDATA[") {
             if !self.fragment && self.open.is_empty() {
@@ -398,15 +468,9 @@ impl<'a> Reader<'a> {
                 if let Some(raw) = inside.get(..close).and_then(|head| head.strip_suffix(b"]]")) {
                     let head = start.saturating_add(9);
                     self.pos = head.saturating_add(close).saturating_add(1);
-                    let (start, place) = (offset(head), Place::Cdata);
-                    return Ok(Token::Text(Text {
-                        raw,
-                        start,
-                        place,
-                        references: false,
-                        returns: self.returns,
-                        greater,
-                    }));
+                    self.last = between(head, head.saturating_add(raw.len()));
+                    (self.place, self.references, self.greater) = (Place::Cdata, false, greater);
+                    return Ok(Kind::Text);
                 }
                 greater = true;
             }

@@ -5,16 +5,37 @@ use memchr::memchr3;
 use super::chars::{is_name, is_name_start, is_space, is_wide_name, reference};
 use super::error::{Error, ErrorKind, Quota};
 use super::namespaces::{Binding, name_of};
-use super::reader::{End, Name, Reader, Start, Token};
+use super::reader::{Kind, Name, Reader};
 use super::span::{Span, between, offset};
 
 /// An element that is open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Open {
     qname: QName,
-    uri: Span,
-    /// Where its start tag begins.
-    pub(super) start: u32,
+    /// Where the name of its namespace is written.
+    pub(super) uri: Span,
+}
+
+impl Open {
+    /// Where its start tag begins: directly before its name.
+    pub(super) fn start(&self) -> u32 {
+        self.qname.span.start.saturating_sub(1)
+    }
+
+    pub(super) fn qname(&self) -> Span {
+        self.qname.span
+    }
+
+    pub(super) fn prefix(&self) -> Span {
+        self.qname.prefix()
+    }
+
+    /// Its expanded name, and its prefix.
+    #[inline]
+    pub(super) fn name<'a>(&self, buf: &'a [u8]) -> (Name<'a>, &'a [u8]) {
+        let name = Name { namespace: name_of(buf, self.uri), local: self.qname.local().of(buf) };
+        (name, self.qname.prefix().of(buf))
+    }
 }
 
 /// An attribute of the last start tag.
@@ -41,7 +62,7 @@ impl Row {
 }
 
 /// Where a qualified name is written, and how long its prefix is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 struct QName {
     span: Span,
     prefix: u32,
@@ -58,9 +79,9 @@ impl QName {
     }
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     /// At the `<` of a start tag.
-    pub(super) fn start_tag(&mut self) -> Result<Token<'a>, Error> {
+    pub(super) fn start_tag(&mut self) -> Result<Kind, Error> {
         let start = self.pos;
         let depth = self.depth().saturating_add(1);
         if depth > self.limits.depth {
@@ -91,19 +112,18 @@ impl<'a> Reader<'a> {
         self.bound_tag(start, at)?;
         self.pos = at;
         let uri = self.resolve_names(qname)?;
-        let span = between(start, at);
-        if self.open.push(Open { qname, uri, start: span.start }).is_err() {
+        if self.open.push(Open { qname, uri }).is_err() {
             return self.over_limit(Quota::Depth, self.limits.depth.into(), depth.into(), start);
         }
         self.root_seen = true;
         self.pending_end = empty;
         self.at_start = true;
-        let name = Name { namespace: name_of(self.buf, uri), local: qname.local().of(self.buf) };
-        Ok(Token::Start(Start { name, prefix: qname.prefix().of(self.buf), span, empty }))
+        self.last = between(start, at);
+        Ok(Kind::Start)
     }
 
     /// At the `<` of an end tag.
-    pub(super) fn end_tag(&mut self) -> Result<Token<'a>, Error> {
+    pub(super) fn end_tag(&mut self) -> Result<Kind, Error> {
         let start = self.pos;
         let Some(open) = self.open.last() else { return self.fail(ErrorKind::MismatchedEnd, start) };
         let named = start.saturating_add(2);
@@ -122,13 +142,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Leaves the innermost element, whose end tag is at `span`.
-    pub(super) fn close(&mut self, span: Span) -> Result<Token<'a>, Error> {
-        let Some(Open { qname, uri, .. }) = self.open.pop() else {
+    pub(super) fn close(&mut self, span: Span) -> Result<Kind, Error> {
+        let Some(open) = self.open.pop() else {
             return Err(Error::new(ErrorKind::MismatchedEnd, span.start));
         };
         self.scope.leave(self.depth());
-        let name = Name { namespace: name_of(self.buf, uri), local: qname.local().of(self.buf) };
-        Ok(Token::End(End { name, prefix: qname.prefix().of(self.buf), span, qname: qname.span }))
+        self.ended = open;
+        self.last = span;
+        Ok(Kind::End)
     }
 
     /// Reads the attribute whose name begins at `at`; gives the offset behind its closing quote.
