@@ -10,16 +10,6 @@ use crate::soap::names;
 use crate::xml::{Limits, Reader, Scope, Span, Token, fill_comment};
 
 impl Opening {
-    pub(super) fn encrypted_id(&self, buf: &[u8], span: Span) -> Span {
-        Reader::resume(buf, span, &self.map.envelope_scope, &self.wire)
-            .ok()
-            .and_then(|mut reader| {
-                reader.next_element().ok()??;
-                reader.attribute("", "Id").map(|text| text.span())
-            })
-            .unwrap_or_default()
-    }
-
     /// Decrypts every listed `EncryptedData` of the security header, and learns what it was.
     pub(super) fn decrypt_children<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
         &mut self,

@@ -80,20 +80,18 @@ impl Opening {
         self.keys.collect::<B, K, C>(message, &self.map, &mut self.suites, &sources, &mut self.listed)?;
         self.strict_tokens(policy)?;
         let order = self.order(policy)?;
-        let body_encrypted = self.map.body.encrypted.is_some_and(|span| {
-            let id = self.encrypted_id(message, span);
-            self.listed.position_of(message, id).is_some()
-        });
+        let body_id = self.map.body.data_id;
+        let body_encrypted =
+            self.map.body.encrypted.is_some() && self.listed.position_of(message, body_id).is_some();
         match policy.body {
             Encryption::Required if !body_encrypted => return Err(Refusal::NotEncrypted(Element::Body)),
             Encryption::None if self.map.body.encrypted.is_some() => return Err(Refusal::Encrypted(Element::Body)),
             Encryption::Required | Encryption::None | Encryption::Optional => {}
         }
-        let body_id = self.map.body.encrypted.map(|span| self.encrypted_id(message, span)).unwrap_or_default();
         let known = |id: Span| {
             let id = id.of(message);
             let child = |c: &Child| c.kind == Element::EncryptedData && c.id.of(message) == id;
-            body_id.of(message) == id || self.map.children.iter().any(child)
+            (!body_id.is_empty() && body_id.of(message) == id) || self.map.children.iter().any(child)
         };
         if let Some(offset) = self.listed.dangling(known) {
             return Err(Refusal::DanglingReference { offset });

@@ -44,6 +44,8 @@ pub(super) struct Body {
     pub(super) signed: bool,
     /// The `EncryptedData` that is all of its content, if it is.
     pub(super) encrypted: Option<Span>,
+    /// Its Id; empty if it has none.
+    pub(super) data_id: Span,
 }
 
 /// Where everything is.
@@ -268,13 +270,14 @@ fn header<'a>(buf: &'a [u8], reader: &mut Reader<'a>, block: &Start<'a>, map: &m
 fn body<'a>(buf: &'a [u8], reader: &mut Reader<'a>, start: &Start<'a>, map: &mut Map) -> Result<(), Refusal> {
     let id = map.ids.note(buf, reader, start)?;
     let mut encrypted = None;
+    let mut data_id = Span::default();
     let mut others = false;
     let mut content_end = start.span.end;
     loop {
         match reader.next()? {
             Token::Start(child) => {
                 if child.name.is(names::XENC, "EncryptedData") && encrypted.is_none() && !others {
-                    map.ids.note(buf, reader, &child)?;
+                    data_id = map.ids.note(buf, reader, &child)?;
                     encrypted = Some(walk_body(buf, reader, &child, &map.ids)?);
                 } else {
                     others = true;
@@ -295,6 +298,7 @@ fn body<'a>(buf: &'a [u8], reader: &mut Reader<'a>, start: &Start<'a>, map: &mut
                     id,
                     signed: false,
                     encrypted: if others { None } else { encrypted },
+                    data_id,
                 };
                 return Ok(());
             }

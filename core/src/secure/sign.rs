@@ -108,7 +108,9 @@ struct Contexts {
 impl Contexts {
     fn find(out: &[u8], security: Span, limits: &Limits) -> Result<Self, SealError> {
         let outer = Limits { message: u32::MAX, ..limits.clone() };
-        let mut reader = Reader::document(out, &outer)?;
+        // The start tags of Envelope and Header stand before it; the body, which may be long, is not looked at here.
+        let before = out.get(..security.start as usize).unwrap_or(&[]);
+        let mut reader = Reader::document(before, &outer)?;
         reader.next_element()?;
         let envelope = reader.scope().clone();
         reader.next_element()?;
