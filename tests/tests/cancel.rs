@@ -5,8 +5,8 @@ use soap_session_core::secure::{
     Refusal,
 };
 use soap_session_core::soap::fault::KnownFault;
-use soap_session_tests::tampered_trust::Forger;
 use soap_session_tests::pair::{MIDNIGHT, Note, Pair};
+use soap_session_tests::tampered_trust::Forger;
 use std::time::Duration;
 
 fn note() -> Note {

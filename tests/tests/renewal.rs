@@ -6,8 +6,8 @@ use soap_session_core::secure::{
     Refusal,
 };
 use soap_session_core::soap::fault::KnownFault;
-use soap_session_tests::tampered_trust::{Forger, answer_of};
 use soap_session_tests::pair::{MIDNIGHT, Note, Pair};
+use soap_session_tests::tampered_trust::{Forger, answer_of};
 use std::time::Duration;
 
 fn note() -> Note {
@@ -157,7 +157,8 @@ fn the_renew_target_has_to_be_the_endorsing_token() {
     assert_eq!(incoming, Incoming::Refused(Refusal::InvalidTrustRequest));
     assert!(text.starts_with("secured: ") && text.contains("InvalidRequest"), "{text}");
     // Endorsed with a key that is not the session's: not even verified.
-    let thief = soap_session_tests::tampered_trust::Held { identifier: other.identifier.clone(), key: mine.key.clone() };
+    let thief =
+        soap_session_tests::tampered_trust::Held { identifier: other.identifier.clone(), key: mine.key.clone() };
     let request = forger.renew(pair.now, &other, &thief);
     let (incoming, _, text) = forger.ask(&mut pair.service, pair.now, request);
     assert!(matches!(incoming, Incoming::Refused(refusal) if refusal != Refusal::InvalidTrustRequest), "{incoming:?}");

@@ -5,8 +5,8 @@ use soap_session_core::secure::trust::RequestedKey;
 use soap_session_core::secure::{
     AcceptorSettings, Binding, Failure, Incoming, InitiatorSettings, KeyEntropyMode, Received, Refusal,
 };
-use soap_session_tests::tampered_trust::Forger;
 use soap_session_tests::pair::{MIDNIGHT, Note, Pair};
+use soap_session_tests::tampered_trust::Forger;
 
 #[test]
 fn each_entropy_mode_gives_both_sides_one_key() {

@@ -81,8 +81,7 @@ impl Opening {
         self.strict_tokens(policy)?;
         let order = self.order(policy)?;
         let body_id = self.map.body.data_id;
-        let body_encrypted =
-            self.map.body.encrypted.is_some() && self.listed.position_of(message, body_id).is_some();
+        let body_encrypted = self.map.body.encrypted.is_some() && self.listed.position_of(message, body_id).is_some();
         match policy.body {
             Encryption::Required if !body_encrypted => return Err(Refusal::NotEncrypted(Element::Body)),
             Encryption::None if self.map.body.encrypted.is_some() => return Err(Refusal::Encrypted(Element::Body)),
