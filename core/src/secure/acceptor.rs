@@ -131,6 +131,12 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         self.wall = wall;
     }
 
+    /// Counts Ids on from `ids`: for a process that numbers the Ids of all its endpoints in one row, as WCF does. An endpoint
+    /// otherwise draws a prefix of its own and starts with 1.
+    pub const fn continue_ids(&mut self, ids: UniqueIds) {
+        self.ids = ids;
+    }
+
     /// Gives the reply to a request.
     ///
     /// # Errors

@@ -202,6 +202,17 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         self.wall = wall;
     }
 
+    /// Counts Ids on from `ids`: for a process that numbers the Ids of all its conversations in one row, as WCF does. A
+    /// conversation otherwise draws a prefix of its own and starts with 1.
+    pub const fn continue_ids(&mut self, ids: UniqueIds) {
+        self.ids = ids;
+    }
+
+    /// The same for the Ids of `UsernameToken`s, which WCF numbers in a row of their own.
+    pub const fn continue_user_ids(&mut self, ids: UniqueIds) {
+        self.user_ids = ids;
+    }
+
     /// The state.
     pub const fn phase(&self) -> InitiatorPhase {
         self.phase
