@@ -2,15 +2,19 @@
 //!
 //! Nothing here knows how this project secures a message: it reads files. Expected values come from the recordings.
 
+pub mod actors;
 mod census;
 pub mod dom;
 pub mod forge;
 pub mod opening;
 pub mod pair;
 mod recording;
+pub mod script;
 mod secrets;
+pub mod story;
 pub mod tampered_trust;
 mod verdicts;
+pub mod wire;
 
 pub use census::{Census, FAMILIES, census, directories};
 pub use recording::{Direction, Head, Message, Recording, StartLine, vectors_root};

@@ -1,0 +1,93 @@
+//! The parts that the recording's applications and certificates have in a story.
+
+use soap_session_core::crypto::{AsymmetricSignature, KeyTransport, SecretKey};
+use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, Keyring, Outgoing};
+use std::collections::HashMap;
+
+/// What an application says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    /// Action.
+    pub action: String,
+    /// Body content.
+    pub body: Vec<u8>,
+    /// Expects a reply?
+    pub two_way: bool,
+    /// Is it a fault?
+    pub fault: bool,
+}
+
+impl Outgoing for Said {
+    fn action(&self) -> &[u8] {
+        self.action.as_bytes()
+    }
+    fn body(&self) -> &[u8] {
+        &self.body
+    }
+    fn two_way(&self) -> bool {
+        self.two_way
+    }
+    fn is_fault(&self) -> bool {
+        self.fault
+    }
+}
+
+/// The keys of a recording.
+#[derive(Clone, Default)]
+pub struct Recorded {
+    pub(crate) contexts: HashMap<(Vec<u8>, Option<Vec<u8>>), SecretKey>,
+    pub(crate) hashes: HashMap<[u8; 20], SecretKey>,
+    pub(crate) wrapped: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) thumbprint: [u8; 20],
+}
+
+impl Keyring for Recorded {
+    fn security_context(&self, identifier: &[u8], instance: Option<&[u8]>) -> Option<SecretKey> {
+        self.contexts.get(&(identifier.to_vec(), instance.map(<[u8]>::to_vec))).cloned()
+    }
+    fn encrypted_key(&self, sha1: &[u8; 20]) -> Option<SecretKey> {
+        self.hashes.get(sha1).cloned()
+    }
+    fn decoy(&self, _: &[u8; 20]) -> SecretKey {
+        SecretKey::default()
+    }
+}
+
+fn put(octets: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+    let room = out.get_mut(..octets.len()).ok_or(CredentialError::Room { needed: octets.len() })?;
+    room.copy_from_slice(octets);
+    Ok(octets.len())
+}
+
+/// RSA by looking it up, and the password that the recorded service knew.
+impl Credentials for Recorded {
+    fn unwrap_key(
+        &self,
+        _: CertificateReference<'_>,
+        _: KeyTransport,
+        wrapped: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        let (_, key) = self.wrapped.iter().find(|(octets, _)| octets == wrapped).ok_or(CredentialError::WrongKey)?;
+        put(key, out)
+    }
+    fn wrap_key(&self, _: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let (octets, _) = self.wrapped.iter().find(|(_, known)| known == key).ok_or(CredentialError::Unsupported)?;
+        put(octets, out)
+    }
+    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
+        Ok(self.thumbprint)
+    }
+    fn verify_signature(
+        &self,
+        _: CertificateReference<'_>,
+        _: AsymmetricSignature,
+        _: &[u8],
+        _: &[u8],
+    ) -> Result<(), CredentialError> {
+        Err(CredentialError::NotTrusted)
+    }
+    fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
+        if (name, password) == ("alice", "wonder") { Ok(()) } else { Err(CredentialError::BadPassword) }
+    }
+}

@@ -1,0 +1,249 @@
+//! A recorded conversation as two machines would live it: who said what, when, with which randomness.
+
+use crate::actors::Recorded;
+use crate::dom::Node;
+use crate::wire::{context_of, created, decode, id_of, nonce, security, tree, unique_id, wrapped};
+use crate::{Direction, Message, Recording, Secrets, Verdict, VerdictRow, vectors_root, verdicts};
+use sha1::{Digest, Sha1};
+use soap_session_core::crypto::{AlgorithmSuite, SecretKey};
+use soap_session_core::secure::{Binding, Bootstrap, ProtectionOrder, UniqueIds};
+use soap_session_core::soap::{AddressingVersion, ScVersion, SoapVersion};
+use soap_session_core::time::Duration;
+use std::collections::HashMap;
+use std::fs;
+
+/// The recordings beside the stories that are played: they hold secure conversations, with their configuration in the stories' words. (Their
+/// folders have no `config.txt`; the names are explained in `vectors/README.md`.)
+pub const CASES: [(&str, &str); 14] = [
+    ("wcf/sc-anon", "sec=sc"),
+    ("wcf/sc-anon-basic128", "sec=sc,suite=Basic128"),
+    ("wcf/sc-anon-calc", "sec=sc"),
+    ("wcf/sc-anon-nodk", "sec=sc,dk=0"),
+    ("wcf/sc-anon-v13", "sec=sc,ver=13"),
+    ("wcf/sc-anon-v13-calc", "sec=sc,ver=13"),
+    ("wcf/sc-user", "sec=user"),
+    ("wcf/ws-msg-none-ctx-noneg", "b=ws,sec=sc"),
+    ("wcf/ws-msg-none-ctx-noneg-calc", "b=ws,sec=sc"),
+    ("wcf/ws-msg-user-ctx-noneg", "b=ws,sec=user"),
+    ("wcf/ws2007-none", "b=ws,ver=13,sec=sc"),
+    ("wcf/ws2007-none-rm", "b=ws,ver=13,sec=sc,rm=11"),
+    ("wcf/ws2007-username-rm", "b=ws,ver=13,sec=user,rm=11"),
+    ("wcf/rm-sc-anon", "sec=sc,rm=10"),
+];
+
+/// One recording, taken apart.
+pub struct Story {
+    /// Folder under `vectors/`.
+    pub name: String,
+    /// Its messages.
+    pub recording: Recording,
+    /// Its keys.
+    pub secrets: Secrets,
+    /// The service's configuration.
+    pub server: Config,
+    /// The client's configuration.
+    pub client: Config,
+    /// Every client message, in the order in which the client side of the wire shows them.
+    pub turns: Vec<Turn>,
+}
+
+/// A client message and what became of it.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Its number.
+    pub number: u32,
+    /// When the server received it (milliseconds of its wall clock since 1970).
+    pub received_at: i64,
+    /// What the server did.
+    pub verdict: Verdict,
+    /// The answer's number.
+    pub reply: Option<u32>,
+    /// The answer's HTTP status; net.tcp has none.
+    pub status: Option<u16>,
+}
+
+/// `key=value` pairs of a `config.txt`.
+#[derive(Clone, Debug, Default)]
+pub struct Config(HashMap<String, String>);
+
+impl Config {
+    fn parse(text: &str) -> Self {
+        let pair = |item: &str| {
+            let (key, value) = item.split_once('=').unwrap_or((item, ""));
+            (key.to_owned(), value.to_owned())
+        };
+        Self(text.split(',').map(pair).collect())
+    }
+
+    /// A value.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// A value in seconds.
+    pub fn seconds(&self, key: &str) -> Option<Duration> {
+        Some(Duration::from_secs(self.get(key)?.parse().expect("seconds")))
+    }
+
+    /// The binding.
+    ///
+    /// # Panics
+    /// On words that no configuration uses.
+    pub fn binding(&self) -> Binding {
+        let plain = Binding::default();
+        let (soap, addressing) = match self.get("mv") {
+            None => (plain.soap, plain.addressing),
+            Some("soap11a04") => (SoapVersion::Soap11, AddressingVersion::August2004),
+            Some("soap11a10") => (SoapVersion::Soap11, AddressingVersion::Wsa10),
+            Some("soap12a04") => (SoapVersion::Soap12, AddressingVersion::August2004),
+            Some(other) => panic!("mv={other}"),
+        };
+        Binding {
+            soap,
+            addressing,
+            version: if self.get("ver") == Some("13") { ScVersion::V13 } else { ScVersion::February2005 },
+            suite: self.get("suite").map_or(plain.suite, |name| AlgorithmSuite::from_name(name).expect("a suite")),
+            order: match self.get("order") {
+                None => plain.order,
+                Some("sbe") => ProtectionOrder::SignBeforeEncrypt,
+                Some("ebs") => ProtectionOrder::EncryptBeforeSign,
+                Some(other) => panic!("order={other}"),
+            },
+            bsp: self.get("b") == Some("ws"),
+            derived_keys: self.get("dk").is_none(),
+            bootstrap: if self.get("sec") == Some("user") {
+                Bootstrap::UserNameForCertificate
+            } else {
+                Bootstrap::AnonymousForCertificate
+            },
+            ..plain
+        }
+    }
+
+    /// Does WS-ReliableMessaging run over the conversation?
+    pub fn reliable(&self) -> bool {
+        self.get("rm").is_some()
+    }
+}
+
+impl Story {
+    /// Opens a story, or one of [`CASES`].
+    ///
+    /// # Panics
+    /// If the recording is not what `vectors/README.md` says.
+    pub fn open(name: &str) -> Self {
+        let recording = Recording::open(name).expect("a recording");
+        let secrets = recording.secrets().expect("keys");
+        let (server, client) = configs(name);
+        let rows = verdicts().expect("verdicts");
+        let story = name.strip_prefix("wcf-stories/");
+        let turns = match story {
+            Some(story) => rows.iter().filter(|row| row.story == story).map(turn).collect(),
+            None => recording.requests().map(|m| plain_turn(&recording, m)).collect(),
+        };
+        Self { name: name.to_owned(), recording, secrets, server, client, turns }
+    }
+
+    /// A client's message.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn request(&self, number: u32) -> &Message {
+        self.recording.message(number, Direction::ClientToServer).expect("a request")
+    }
+
+    /// A service's message.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn reply(&self, number: u32) -> &Message {
+        self.recording.message(number, Direction::ServerToClient).expect("a reply")
+    }
+
+    /// The nonces of the derived keys that one side repeats under one key of a session, and the number of the first's Id:
+    /// from the first message that shows both.
+    pub fn session_nonces(
+        &self,
+        way: Direction,
+        context: &(String, Option<String>),
+    ) -> (Vec<Vec<u8>>, Option<UniqueIds>) {
+        let mut best = (Vec::new(), None);
+        for message in self.recording.messages.iter().filter(|m| m.direction == way && m.plain.is_some()) {
+            let tree = tree(message);
+            if context_of(&tree).as_ref() != Some(context) {
+                continue;
+            }
+            let own = |node: &&&Node| node.local == "DerivedKeyToken" && id_of(node).starts_with("uuid-");
+            let tokens: Vec<&Node> = security(&tree).children.iter().collect();
+            let tokens: Vec<&&Node> = tokens.iter().filter(own).collect();
+            if tokens.len() > best.0.len() {
+                let first = tokens.first().and_then(|token| unique_id(&id_of(token)));
+                best = (tokens.iter().map(|token| nonce(token)).collect(), first);
+            }
+        }
+        best
+    }
+
+    /// Keys that open both sides' messages.
+    ///
+    /// # Panics
+    /// If the recording's keys are not keys.
+    pub fn keyring(&self) -> Recorded {
+        let mut recorded = Recorded::default();
+        for (_, context) in self.secrets.issued() {
+            let name = (context.identifier.clone().into_bytes(), context.instance.clone().map(String::into_bytes));
+            recorded.contexts.insert(name, SecretKey::new(&context.key).expect("a key"));
+        }
+        for message in self.recording.requests() {
+            let Some(key) = self.secrets.of(&message.file).and_then(|keys| keys.encrypted_key.clone()) else {
+                continue;
+            };
+            let octets = wrapped(&tree(message)).expect("an EncryptedKey");
+            recorded.hashes.insert(Sha1::digest(&octets).into(), SecretKey::new(&key).expect("a key"));
+            recorded.wrapped.push((octets, key));
+        }
+        let by_thumbprint = |node: &&Node| {
+            node.local == "KeyIdentifier" && node.attribute("ValueType").is_some_and(|kind| kind.contains("Thumbprint"))
+        };
+        let first = self.recording.requests().next().map(tree);
+        if let Some(text) = first.as_ref().and_then(|tree| tree.all().into_iter().find(by_thumbprint)) {
+            recorded.thumbprint = decode(&text.text).try_into().unwrap_or_default();
+        }
+        recorded
+    }
+}
+
+fn configs(name: &str) -> (Config, Config) {
+    if let Some((_, config)) = CASES.iter().find(|(case, _)| *case == name) {
+        return (Config::parse(config), Config::parse(config));
+    }
+    let text = fs::read_to_string(vectors_root().join(name).join("config.txt")).expect("config.txt");
+    let line = |side: &str| {
+        let prefix = format!("{side} spec ");
+        Config::parse(text.lines().find_map(|line| line.strip_prefix(&prefix)).expect("a line for each side"))
+    };
+    (line("server"), line("client"))
+}
+
+fn turn(row: &VerdictRow) -> Turn {
+    let number = |file: &str| file.split('-').next().and_then(|n| n.parse().ok()).expect("a number");
+    Turn {
+        number: number(&row.request),
+        received_at: i64::try_from(row.received_at_unix_ms).expect("a time"),
+        verdict: row.verdict,
+        reply: row.reply.as_deref().map(number),
+        status: row.status,
+    }
+}
+
+/// A recording without times: every message was accepted, and answered by the next one.
+fn plain_turn(recording: &Recording, message: &Message) -> Turn {
+    let reply = recording.message(message.number + 1, Direction::ServerToClient);
+    Turn {
+        number: message.number,
+        received_at: created(&tree(message)).expect("a time"),
+        verdict: Verdict::Accepted,
+        reply: reply.map(|m| m.number),
+        status: reply.and_then(|m| m.head.as_ref()?.status()),
+    }
+}
