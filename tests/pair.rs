@@ -1,7 +1,7 @@
 //! Two machines and simulated time: a client and a service that exchange messages through memory.
 
 use soap_session_core::chance::{Chance, Entropy};
-use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
+use soap_session_core::crypto::KeyTransport;
 use soap_session_core::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, CertificateReference, CredentialError, Credentials, Exchange,
     Incoming, Initiator, InitiatorAction, InitiatorSettings, Misuse, Outgoing, Received, UserCredential,
@@ -39,15 +39,6 @@ impl Credentials for Paper {
     }
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
         Ok([7; 20])
-    }
-    fn verify_signature(
-        &self,
-        _: CertificateReference<'_>,
-        _: AsymmetricSignature,
-        _: &[u8],
-        _: &[u8],
-    ) -> Result<(), CredentialError> {
-        Err(CredentialError::NotTrusted)
     }
     fn check_user(&self, _: &str, password: &str) -> Result<(), CredentialError> {
         if self.password.is_empty() || password == self.password { Ok(()) } else { Err(CredentialError::BadPassword) }

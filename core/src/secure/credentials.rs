@@ -63,7 +63,8 @@ impl core::error::Error for CredentialError {}
 
 /// Certificates, private keys and passwords. RSA lives outside the core: an adapters package implements this.
 ///
-/// Every method is a pure question; none may remember anything between calls that changes an answer.
+/// Every method is a pure question; none may remember anything between calls that changes an answer. What a side does not
+/// need it leaves to the default, which refuses.
 pub trait Credentials {
     /// Recipient side: unwraps the key that a client made for one of our certificates. Returns its length in bytes.
     ///
@@ -76,19 +77,27 @@ pub trait Credentials {
         transport: KeyTransport,
         wrapped: &[u8],
         out: &mut [u8],
-    ) -> Result<usize, CredentialError>;
+    ) -> Result<usize, CredentialError> {
+        let _ = (recipient, transport, wrapped, out);
+        Err(CredentialError::UnknownCertificate)
+    }
 
     /// Client side: wraps `key` for the service's certificate. Returns the wrapped length in bytes (at most 512).
     ///
     /// # Errors
     /// [`CredentialError::Unsupported`] when no service certificate is configured.
-    fn wrap_key(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError>;
+    fn wrap_key(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let _ = (transport, key, out);
+        Err(CredentialError::Unsupported)
+    }
 
     /// SHA-1 thumbprint of the service's certificate, by which a client names it in the `EncryptedKey`.
     ///
     /// # Errors
     /// [`CredentialError::Unsupported`] when no service certificate is configured.
-    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError>;
+    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
+        Err(CredentialError::Unsupported)
+    }
 
     /// Verifies a client certificate's signature over the given digest of `SignedInfo`, and that the certificate is
     /// trusted.
@@ -101,45 +110,23 @@ pub trait Credentials {
         algorithm: AsymmetricSignature,
         digest: &[u8],
         signature: &[u8],
-    ) -> Result<(), CredentialError>;
+    ) -> Result<(), CredentialError> {
+        let _ = (signer, algorithm, digest, signature);
+        Err(CredentialError::NotTrusted)
+    }
 
     /// Is this user who they say they are?
     ///
     /// # Errors
     /// [`CredentialError::BadPassword`].
-    fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError>;
+    fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
+        let _ = (name, password);
+        Err(CredentialError::BadPassword)
+    }
 }
 
 /// No credentials at all: for sessions whose keys were agreed elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NoCredentials;
 
-impl Credentials for NoCredentials {
-    fn unwrap_key(
-        &self,
-        _: CertificateReference<'_>,
-        _: KeyTransport,
-        _: &[u8],
-        _: &mut [u8],
-    ) -> Result<usize, CredentialError> {
-        Err(CredentialError::UnknownCertificate)
-    }
-    fn wrap_key(&self, _: KeyTransport, _: &[u8], _: &mut [u8]) -> Result<usize, CredentialError> {
-        Err(CredentialError::Unsupported)
-    }
-    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
-        Err(CredentialError::Unsupported)
-    }
-    fn verify_signature(
-        &self,
-        _: CertificateReference<'_>,
-        _: AsymmetricSignature,
-        _: &[u8],
-        _: &[u8],
-    ) -> Result<(), CredentialError> {
-        Err(CredentialError::NotTrusted)
-    }
-    fn check_user(&self, _: &str, _: &str) -> Result<(), CredentialError> {
-        Err(CredentialError::BadPassword)
-    }
-}
+impl Credentials for NoCredentials {}

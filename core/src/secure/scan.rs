@@ -109,18 +109,17 @@ fn id_of<'a>(reader: &Reader<'a>, start: &Start<'a>) -> Result<Option<Span>, Ref
     Ok(Some(span))
 }
 
-/// Consumes the element whose start tag was just read, noting the Ids inside it. Returns its whole span.
-pub(super) fn walk<'a>(
-    buf: &'a [u8],
+/// Consumes the element whose start tag was just read; `look` sees every start tag inside it. Returns its whole span.
+fn consume<'a>(
     reader: &mut Reader<'a>,
     start: &Start<'a>,
-    ids: &mut Ids,
+    mut look: impl FnMut(&Reader<'a>, &Start<'a>) -> Result<(), Refusal>,
 ) -> Result<Span, Refusal> {
-    let mut open = 1u16;
+    let mut open = 1u32;
     loop {
         match reader.next()? {
             Token::Start(inner) => {
-                ids.note(buf, reader, &inner)?;
+                look(reader, &inner)?;
                 open = open.saturating_add(1);
             }
             Token::End(end) => {
@@ -133,6 +132,16 @@ pub(super) fn walk<'a>(
             Token::Eof => return Err(Refusal::Missing(Element::Envelope)),
         }
     }
+}
+
+/// Consumes the element whose start tag was just read, noting the Ids inside it. Returns its whole span.
+pub(super) fn walk<'a>(
+    buf: &'a [u8],
+    reader: &mut Reader<'a>,
+    start: &Start<'a>,
+    ids: &mut Ids,
+) -> Result<Span, Refusal> {
+    consume(reader, start, |reader, inner| ids.note(buf, reader, inner).map(|_| ()))
 }
 
 /// What a child of the security header is.
@@ -309,21 +318,5 @@ fn body<'a>(buf: &'a [u8], reader: &mut Reader<'a>, start: &Start<'a>, map: &mut
 
 /// As [`walk`], for content whose Ids are not kept: they may only not be those of a noted element.
 fn walk_body<'a>(buf: &'a [u8], reader: &mut Reader<'a>, start: &Start<'a>, ids: &Ids) -> Result<Span, Refusal> {
-    let mut open = 1u32;
-    loop {
-        match reader.next()? {
-            Token::Start(inner) => {
-                ids.check(buf, reader, &inner)?;
-                open = open.saturating_add(1);
-            }
-            Token::End(end) => {
-                open = open.saturating_sub(1);
-                if open == 0 {
-                    return Ok(Span::new(start.span.start, end.span.end));
-                }
-            }
-            Token::Text(_) | Token::Comment(_) => {}
-            Token::Eof => return Err(Refusal::Missing(Element::Body)),
-        }
-    }
+    consume(reader, start, |reader, inner| ids.check(buf, reader, inner))
 }
