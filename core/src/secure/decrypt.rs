@@ -31,9 +31,7 @@ impl Opening {
                 return Err(Refusal::Layout { element: Element::EncryptedData, offset });
             }
             let scope = self.map.security_scope.clone();
-            let underived = policy.underived_keys;
-            let plain =
-                self.decrypt::<B, K, C>(message, child.span, &scope, names::XENC_ELEMENT, underived, sources)?;
+            let plain = self.decrypt::<B, K, C>(message, child.span, &scope, names::XENC_ELEMENT, policy, sources)?;
             let opened = self.decrypted_child(message, plain, child)?;
             if let Some(slot) = self.map.children.get_mut(index) {
                 *slot = opened;
@@ -70,7 +68,7 @@ impl Opening {
         let Some(span) = self.map.body.encrypted else { return Ok(self.map.body.content) };
         let scope = self.map.envelope_scope.clone();
         let _ = self.coverage.encrypted.push(Element::Body);
-        self.decrypt::<B, K, C>(message, span, &scope, names::XENC_CONTENT, policy.underived_keys, sources)
+        self.decrypt::<B, K, C>(message, span, &scope, names::XENC_CONTENT, policy, sources)
     }
 
     /// Replaces the `EncryptedData` at `span` by its plain text and comments. Returns where the plain text stands.
@@ -80,7 +78,7 @@ impl Opening {
         span: Span,
         scope: &Scope,
         wanted_type: &str,
-        underived: bool,
+        policy: &Policy,
         sources: &Sources<'_, K, C>,
     ) -> Result<Span, Refusal> {
         let bad = Refusal::Malformed { element: Element::EncryptedData, offset: span.start };
@@ -123,7 +121,10 @@ impl Opening {
         }
         let key = self.keys.get(key).ok_or(bad)?;
         let secret = key.secret.as_ref().ok_or(bad)?;
-        if !key.derived && !underived {
+        if policy.layout == Layout::Strict && key.at > span.start {
+            return Err(Refusal::Layout { element: Element::EncryptedData, offset: span.start });
+        }
+        if !key.derived && !policy.underived_keys {
             return Err(Refusal::KeyNotDerived { element: Element::EncryptedData });
         }
         // A key that no token brings has no root to compare.
