@@ -470,7 +470,7 @@ impl<P> From<Refusal> for Rejection<P> {
         let answer = match refusal.wire() {
             WireFault::BadContextToken => Answer::Fault(PlainFault::BadContextToken),
             WireFault::InvalidSecurityToken => Answer::Fault(PlainFault::InvalidSecurityToken),
-            WireFault::InvalidSecurity | WireFault::MustUnderstand => Answer::Fault(PlainFault::InvalidSecurity),
+            WireFault::InvalidSecurity => Answer::Fault(PlainFault::InvalidSecurity),
             WireFault::None => Answer::BadRequest,
         };
         Self { refusal, answer }

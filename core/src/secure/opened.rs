@@ -83,7 +83,8 @@ pub struct Opened {
     pub header_scope: Scope,
     /// The header blocks other than `Security`: what they are and where.
     pub headers: Vec<(Element, Span), { MAX_HEADERS }>,
-    /// The first header block that must be understood and that is not WS-Addressing's or WS-ReliableMessaging's.
+    /// The first header block that must be understood and that is not WS-Addressing's or WS-ReliableMessaging's. Whether the
+    /// application understands it is not for security to know: who does not, answers `MustUnderstand` (SOAP 1.2, 5.4.8).
     pub must_understand: Option<Span>,
     /// The token that signed (and, where anything is encrypted, encrypted).
     pub token: ProtectionToken,

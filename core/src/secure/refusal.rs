@@ -249,11 +249,6 @@ pub enum Refusal {
     },
     /// A RequestSecurityToken that cannot be served: wrong type, size, target, endorser or user.
     InvalidTrustRequest,
-    /// A header block that must be understood is not.
-    NotUnderstood {
-        /// Byte offset of it.
-        offset: u32,
-    },
 }
 
 /// The one fault that a refusal becomes on the wire. All that fails in verification looks alike.
@@ -265,8 +260,6 @@ pub enum WireFault {
     InvalidSecurityToken,
     /// `sc:BadContextToken`.
     BadContextToken,
-    /// `soap:MustUnderstand`.
-    MustUnderstand,
     /// No fault can be sent: what came was not SOAP. HTTP 400.
     None,
 }
@@ -280,7 +273,6 @@ impl Refusal {
             Self::Credential(CredentialError::BadPassword | CredentialError::NotTrusted) => {
                 WireFault::InvalidSecurityToken
             }
-            Self::NotUnderstood { .. } => WireFault::MustUnderstand,
             Self::Xml(_) | Self::NotSoap => WireFault::None,
             _ => WireFault::InvalidSecurity,
         }
@@ -340,9 +332,6 @@ impl fmt::Display for Refusal {
                 write!(f, "no more sessions: {limit} may be issued and unused, or the table is full")
             }
             Self::InvalidTrustRequest => f.write_str("the RequestSecurityToken cannot be served"),
-            Self::NotUnderstood { offset } => {
-                write!(f, "the header block at byte {offset} must be understood and is not")
-            }
         }
     }
 }
