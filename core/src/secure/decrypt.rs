@@ -48,7 +48,7 @@ impl Opening {
         let start = reader.next_element().map_err(|_| broken)?.ok_or(broken)?;
         let kind = child_kind(&start);
         let id = self.map.ids.note(buf, &reader, &start)?;
-        let span = walk(buf, &mut reader, &start, &mut self.map.ids)?;
+        let span = walk(buf, &mut reader, &mut self.map.ids)?;
         let alone = matches!(reader.next(), Ok(Token::Eof));
         // Only what may be encrypted: a token or signature, never another layer of encryption, a key or a list.
         let usable = matches!(kind, Element::Signature | Element::UsernameToken | Element::SignatureConfirmation);

@@ -109,39 +109,9 @@ fn id_of<'a>(reader: &Reader<'a>, start: &Start<'a>) -> Result<Option<Span>, Ref
     Ok(Some(span))
 }
 
-/// Consumes the element whose start tag was just read; `look` sees every start tag inside it. Returns its whole span.
-fn consume<'a>(
-    reader: &mut Reader<'a>,
-    start: &Start<'a>,
-    mut look: impl FnMut(&Reader<'a>, &Start<'a>) -> Result<(), Refusal>,
-) -> Result<Span, Refusal> {
-    let mut open = 1u32;
-    loop {
-        match reader.next()? {
-            Token::Start(inner) => {
-                look(reader, &inner)?;
-                open = open.saturating_add(1);
-            }
-            Token::End(end) => {
-                open = open.saturating_sub(1);
-                if open == 0 {
-                    return Ok(Span::new(start.span.start, end.span.end));
-                }
-            }
-            Token::Text(_) | Token::Comment(_) => {}
-            Token::Eof => return Err(Refusal::Missing(Element::Envelope)),
-        }
-    }
-}
-
 /// Consumes the element whose start tag was just read, noting the Ids inside it. Returns its whole span.
-pub(super) fn walk<'a>(
-    buf: &'a [u8],
-    reader: &mut Reader<'a>,
-    start: &Start<'a>,
-    ids: &mut Ids,
-) -> Result<Span, Refusal> {
-    consume(reader, start, |reader, inner| ids.note(buf, reader, inner).map(|_| ()))
+pub(super) fn walk<'a>(buf: &'a [u8], reader: &mut Reader<'a>, ids: &mut Ids) -> Result<Span, Refusal> {
+    reader.visit(|reader, inner| ids.note(buf, reader, inner).map(|_| ()))
 }
 
 /// What a child of the security header is.
@@ -250,7 +220,7 @@ fn header<'a>(buf: &'a [u8], reader: &mut Reader<'a>, block: &Start<'a>, map: &m
         while let Some(child) = reader.next_element()? {
             let id = map.ids.note(buf, reader, &child)?;
             let kind = child_kind(&child);
-            let span = walk(buf, reader, &child, &mut map.ids)?;
+            let span = walk(buf, reader, &mut map.ids)?;
             map.children
                 .push(Child { kind, span, id, signed: false, was_encrypted: false })
                 .map_err(|_| Refusal::TooMany { element: Element::Security, limit: MAX_CHILDREN as u16 })?;
@@ -259,7 +229,7 @@ fn header<'a>(buf: &'a [u8], reader: &mut Reader<'a>, block: &Start<'a>, map: &m
         return Ok(());
     }
     let (kind, version) = header_kind(block);
-    let span = walk(buf, reader, block, &mut map.ids)?;
+    let span = walk(buf, reader, &mut map.ids)?;
     if let Some(version) = version {
         // Two addressing versions in one message would give every header two meanings.
         if map.addressing.is_some_and(|known| known != version) {
@@ -287,11 +257,11 @@ fn body<'a>(buf: &'a [u8], reader: &mut Reader<'a>, start: &Start<'a>, map: &mut
             Token::Start(child) => {
                 if child.name.is(names::XENC, "EncryptedData") && encrypted.is_none() && !others {
                     data_id = map.ids.note(buf, reader, &child)?;
-                    encrypted = Some(walk_body(buf, reader, &child, &map.ids)?);
+                    encrypted = Some(walk_body(buf, reader, &map.ids)?);
                 } else {
                     others = true;
                     map.ids.check(buf, reader, &child)?;
-                    walk_body(buf, reader, &child, &map.ids)?;
+                    walk_body(buf, reader, &map.ids)?;
                 }
             }
             Token::Text(text) => others |= !text.is_blank(),
@@ -317,6 +287,6 @@ fn body<'a>(buf: &'a [u8], reader: &mut Reader<'a>, start: &Start<'a>, map: &mut
 }
 
 /// As [`walk`], for content whose Ids are not kept: they may only not be those of a noted element.
-fn walk_body<'a>(buf: &'a [u8], reader: &mut Reader<'a>, start: &Start<'a>, ids: &Ids) -> Result<Span, Refusal> {
-    consume(reader, start, |reader, inner| ids.check(buf, reader, inner))
+fn walk_body<'a>(buf: &'a [u8], reader: &mut Reader<'a>, ids: &Ids) -> Result<Span, Refusal> {
+    reader.visit(|reader, inner| ids.check(buf, reader, inner))
 }

@@ -302,6 +302,32 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As [`Reader::skip`], showing `visit` every start tag inside the element. A failure of `visit` ends the pass; the
+    /// reader then stands inside.
+    ///
+    /// # Errors
+    /// As [`Reader::skip`], and those of `visit`.
+    pub fn visit<E: From<Error>>(
+        &mut self,
+        mut visit: impl FnMut(&Self, &Start<'a>) -> Result<(), E>,
+    ) -> Result<Span, E> {
+        let start = self.expect_start()?;
+        let depth = self.depth();
+        loop {
+            match self.advance()? {
+                Kind::Start => {
+                    if let Some(inner) = self.open.last().map(|open| self.start_of(open)) {
+                        visit(self, &inner)?;
+                    }
+                }
+                Kind::End if self.depth() < depth => return Ok(Span::new(start, self.last.end)),
+                Kind::End | Kind::Text | Kind::Comment => {}
+                // Unreachable while the element is open; said all the same.
+                Kind::Eof => return Err(Error::new(ErrorKind::UnexpectedEnd, self.position()).into()),
+            }
+        }
+    }
+
     /// Directly after a start tag: the element's text, up to and with its end tag, of at most
     /// `Limits::string_content` bytes as written. The text is one run, or one CDATA section, or nothing.
     ///
@@ -320,22 +346,23 @@ impl<'a> Reader<'a> {
     pub fn text_within(&mut self, bytes: u32) -> Result<Text<'a>, Error> {
         self.expect_start()?;
         let at = self.position();
-        let text = match self.next()? {
-            Token::End(_) => return Ok(Text::empty(at)),
-            Token::Text(text) => text,
-            Token::Start(start) => return self.refuse(ErrorKind::ElementInText, start.span.start),
-            Token::Comment(span) => return self.refuse(ErrorKind::SplitText, span.start),
-            Token::Eof => return self.refuse(ErrorKind::UnexpectedEnd, at),
-        };
+        match self.advance()? {
+            Kind::Text => {}
+            Kind::End => return Ok(Text::empty(at)),
+            Kind::Start => return self.refuse(ErrorKind::ElementInText, self.last.start),
+            Kind::Comment => return self.refuse(ErrorKind::SplitText, self.last.start),
+            Kind::Eof => return self.refuse(ErrorKind::UnexpectedEnd, at),
+        }
+        let text = self.text_run();
         let found = text.span().len();
         if found > bytes {
             return self.refuse(ErrorKind::OverLimit { quota: Quota::String, limit: bytes, found }, at);
         }
-        match self.next()? {
-            Token::End(_) => Ok(text),
-            Token::Start(start) => self.refuse(ErrorKind::ElementInText, start.span.start),
-            Token::Text(_) | Token::Comment(_) => self.refuse(ErrorKind::SplitText, text.span().end),
-            Token::Eof => self.refuse(ErrorKind::UnexpectedEnd, at),
+        match self.advance()? {
+            Kind::End => Ok(text),
+            Kind::Start => self.refuse(ErrorKind::ElementInText, self.last.start),
+            Kind::Text | Kind::Comment => self.refuse(ErrorKind::SplitText, text.span().end),
+            Kind::Eof => self.refuse(ErrorKind::UnexpectedEnd, at),
         }
     }
 
@@ -346,12 +373,12 @@ impl<'a> Reader<'a> {
     /// As [`Reader::next`]; `TextBetweenElements` for text that is not blank.
     pub fn next_element(&mut self) -> Result<Option<Start<'a>>, Error> {
         loop {
-            match self.next()? {
-                Token::Start(start) => return Ok(Some(start)),
-                Token::End(_) | Token::Eof => return Ok(None),
-                Token::Comment(_) => {}
-                Token::Text(text) if text.is_blank() => {}
-                Token::Text(text) => return self.refuse(ErrorKind::TextBetweenElements, text.span().start),
+            match self.advance()? {
+                Kind::Start => return Ok(self.open.last().map(|open| self.start_of(open))),
+                Kind::End | Kind::Eof => return Ok(None),
+                Kind::Comment => {}
+                Kind::Text if self.text_run().is_blank() => {}
+                Kind::Text => return self.refuse(ErrorKind::TextBetweenElements, self.last.start),
             }
         }
     }
