@@ -54,11 +54,11 @@ pub(crate) enum Move {
 pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         3 => any::<u8>().prop_map(Move::Open),
-        8 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(c, two_way)| Move::Call(c, two_way)),
-        6 => any::<u8>().prop_map(Move::Poll),
-        6 => any::<u8>().prop_map(Move::Deliver),
+        12 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(c, two_way)| Move::Call(c, two_way)),
+        12 => any::<u8>().prop_map(Move::Poll),
+        9 => any::<u8>().prop_map(Move::Deliver),
         4 => any::<u8>().prop_map(Move::Reply),
-        6 => Just(Move::Answer),
+        9 => Just(Move::Answer),
         6 => any::<u8>().prop_map(Move::Return),
         1 => any::<u8>().prop_map(Move::LoseRequest),
         1 => any::<u8>().prop_map(Move::LoseAnswer),
@@ -69,16 +69,17 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
         3 => prop_oneof![1u32..10, 100u32..320, 3600u32..40_000].prop_map(Move::Wait),
         2 => any::<u8>().prop_map(Move::Swap),
         1 => any::<u8>().prop_map(Move::Close),
-        1 => (0u8..20).prop_map(Move::Abort),
+        1 => (0u8..40).prop_map(Move::Abort),
         1 => Just(Move::ServiceClose),
         1 => any::<u8>().prop_map(Move::ServiceAbort),
         1 => (0u8..3, -2i8..=2).prop_map(|(who, minutes)| Move::Clock(who, minutes)),
         5 => Just(Move::Run),
     ];
-    prop::collection::vec(one, 1..40).prop_map(|mut moves| {
-        // A world where nobody opens is a dull one.
-        moves.insert(0, Move::Open(0));
-        moves
+    // A world where nobody opens is a dull one; most begin with two clients that talk already.
+    let talking = [Move::Open(0), Move::Open(1), Move::Run, Move::Call(0, true), Move::Call(1, true), Move::Run];
+    (prop::collection::vec(one, 1..60), prop::bool::weighted(0.8)).prop_map(move |(moves, talk)| {
+        let prelude = if talk { &talking[..] } else { &talking[..1] };
+        prelude.iter().copied().chain(moves).collect()
     })
 }
 

@@ -244,3 +244,47 @@ fn a_service_that_may_not_renew_refuses_an_expired_key() {
     assert_eq!((fault.known, fault.secured), (Some(KnownFault::InvalidSecurity), false));
     assert_eq!(pair.client.phase(), InitiatorPhase::Faulted);
 }
+
+/// A pair and a copy of its client, both a moment before the key has to be renewed.
+fn twins() -> (Pair, soap_session_tests::pair::Client) {
+    let mut pair = opened(&Binding::default(), InitiatorSettings::default(), service(1000));
+    let twin = pair.client.clone();
+    pair.wait(seconds(600));
+    (pair, twin)
+}
+
+#[test]
+fn only_the_current_key_endorses_a_renewal() {
+    let (mut pair, old) = twins();
+    pair.client.call(note()).unwrap();
+    assert!(matches!(pair.run()[..], [(Received::Renewed, _), (Received::Reply(_), _)]));
+    // The old key is still good for messages, and no longer for renewals.
+    pair.wait(seconds(1));
+    pair.client = old;
+    pair.client.call(note()).unwrap();
+    let heard = pair.run();
+    let [(Received::Failed(Failure::Fault(fault)), _)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!((fault.known, fault.secured), (Some(KnownFault::InvalidRequest), true));
+}
+
+#[test]
+fn the_first_renewed_key_in_use_ends_the_others() {
+    let (mut pair, mut twin) = twins();
+    let mut calls = Vec::new();
+    for _ in 0..2 {
+        std::mem::swap(&mut pair.client, &mut twin);
+        pair.wait(seconds(1));
+        pair.client.call(note()).unwrap();
+        let (renewal, mut request) = pair.client_sends().unwrap();
+        assert!(matches!(pair.service_hears(renewal, &mut request).unwrap(), Incoming::Renewed(_)));
+        let (_, _, mut answer) = pair.service_sends().unwrap();
+        let received = pair.client.receive(pair.now, renewal, &pair.paper, &mut answer);
+        assert!(matches!(received, Ok(Received::Renewed)));
+        calls.push(pair.client_sends().unwrap());
+    }
+    let (_, mut first) = calls.remove(0);
+    assert!(matches!(pair.service_hears(Exchange(90), &mut first).unwrap(), Incoming::Request { .. }));
+    let (_, mut second) = calls.remove(0);
+    let incoming = pair.service_hears(Exchange(91), &mut second).unwrap();
+    assert_eq!(incoming, Incoming::Refused(Refusal::UnknownSecurityContext));
+}
