@@ -1,4 +1,6 @@
 //! The laws. Each is a property over cases that proptest draws and, when it finds a counter-example, shrinks and saves.
+//!
+//! `MUTANTS.md` shows that they bite.
 
 mod any_bytes;
 mod heads;
