@@ -119,6 +119,24 @@ fn copies_are_refused_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_clock_set_ahead_and_back_does_not_make_copies_fresh() {
+    let mut pair = opened();
+    pair.client.call(note()).unwrap();
+    let (exchange, request) = pair.client_sends().unwrap();
+    assert!(matches!(pair.service_hears(exchange, &mut request.clone()), Ok(Incoming::Request { .. })));
+    // An hour ahead, and a message from there: the calendar says that the first has long run out.
+    for clock in [off(60), off(0)] {
+        pair.client.set_wall(clock);
+        pair.service.set_wall(clock);
+        pair.client.call(note()).unwrap();
+        let (exchange, mut other) = pair.client_sends().unwrap();
+        assert!(matches!(pair.service_hears(exchange, &mut other), Ok(Incoming::Request { .. })));
+    }
+    let copy = pair.service_hears(Exchange(90), &mut request.clone());
+    assert_eq!(copy, Ok(Incoming::Refused(Refusal::Replay)));
+}
+
+#[test]
 fn a_full_table_of_calls_refuses_and_recovers() {
     let mut pair = opened();
     for _ in 0..4 {

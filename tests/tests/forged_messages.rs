@@ -2,10 +2,12 @@
 //! with the suite's algorithms, by plain references, in time.
 
 use soap_session_core::secure::{Element, Refusal, ReplayTable, SignatureValue};
-use soap_session_core::time::UnixMillis;
+use soap_session_core::time::{Duration, Instant, UnixMillis};
 use soap_session_tests::assert_refused;
 use soap_session_tests::forge::{references, remac, sign};
 use soap_session_tests::opening::{Case, between, swap};
+
+type Table = ReplayTable<4>;
 
 const ACTION: &str = "<a:Action ";
 
@@ -214,25 +216,29 @@ fn replayed_messages_fill_the_table_and_run_out() {
     let clock = case.policy.clock;
     let seen = SignatureValue::new(&case.open(&case.text).unwrap().signature).unwrap();
     let value = |n: u8| SignatureValue::new(&[n; 20]).unwrap();
-    let mut table = ReplayTable::<4>::default();
+    let mut table = Table::default();
     let start = case.now;
-    let after = |ms: i64| UnixMillis(start.0 + ms);
-    table.remember(&seen, start, &clock).unwrap();
-    assert_refused!(table.remember(&seen, after(1), &clock), Refusal::Replay);
+    let after = |ms: u64| (start.after(Duration::from_millis(ms)), Instant::from_millis(ms));
+    let remember = |table: &mut Table, value: &SignatureValue, at: (UnixMillis, Instant)| {
+        table.remember(value, at.0, at.1, &clock)
+    };
+    let check = |table: &mut Table, value: &SignatureValue, at: (UnixMillis, Instant)| table.check(value, at.0, at.1);
+    remember(&mut table, &seen, after(0)).unwrap();
+    assert_refused!(remember(&mut table, &seen, after(1)), Refusal::Replay);
     for n in 1..4 {
-        table.remember(&value(n), after(i64::from(n)), &clock).unwrap();
+        remember(&mut table, &value(n), after(u64::from(n))).unwrap();
     }
     // Full: what is new is refused, and what may still be replayed stays known.
     let full = table.clone();
-    assert_refused!(table.remember(&value(9), after(899_999), &clock), Refusal::ReplayTableFull { capacity: 4 });
-    assert_refused!(table.check(&seen, after(899_999)), Refusal::Replay);
+    assert_refused!(remember(&mut table, &value(9), after(899_999)), Refusal::ReplayTableFull { capacity: 4 });
+    assert_refused!(check(&mut table, &seen, after(899_999)), Refusal::Replay);
     assert_eq!(table, full);
     // Fifteen minutes after it came, the first is forgotten, and only the first.
-    table.remember(&value(9), after(900_000), &clock).unwrap();
+    remember(&mut table, &value(9), after(900_000)).unwrap();
     assert_eq!(table.len(), 4);
-    assert_refused!(table.check(&value(1), after(900_000)), Refusal::Replay);
-    assert!(table.check(&seen, after(900_001)).is_ok());
+    assert_refused!(check(&mut table, &value(1), after(900_000)), Refusal::Replay);
+    assert!(check(&mut table, &seen, after(900_001)).is_ok());
     // By then the message itself is too old.
-    let late = Case { now: after(900_000), ..case.clone() };
+    let late = Case { now: after(900_000).0, ..case.clone() };
     assert_refused!(late.open(&case.text), Refusal::Stale { .. });
 }

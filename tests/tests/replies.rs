@@ -1,10 +1,11 @@
 //! Replies go to the calls that they belong to, whatever their order, and lack of room is no event.
 
+use soap_session_core::chance::Chance;
 use soap_session_core::secure::{
-    AcceptorSettings, Binding, Exchange, Failure, Incoming, InitiatorAction, InitiatorPhase, InitiatorSettings,
-    Received,
+    AcceptorSettings, Binding, Bootstrap, Exchange, Failure, Incoming, InitiatorAction, InitiatorPhase,
+    InitiatorSettings, Received, Refusal,
 };
-use soap_session_tests::pair::{Note, Pair};
+use soap_session_tests::pair::{MIDNIGHT, Note, Pair, Service};
 use std::time::Duration;
 
 fn note(number: u32) -> Note {
@@ -72,4 +73,56 @@ fn a_renewal_that_finds_no_room_has_not_begun() {
     assert_eq!(pair.client.phase(), InitiatorPhase::Opened);
     assert!(pair.client_sends().is_some());
     assert_eq!(pair.client.phase(), InitiatorPhase::Renewing);
+}
+
+/// Two clients with the same chance ask for the same key by the same MessageID, a second apart. Whatever the one is
+/// answered the other can read, and only the confirmed signature tells that it was not meant.
+#[test]
+fn an_answer_that_confirms_another_signature_is_refused() {
+    let mut pair = Pair::new(&Binding::default(), InitiatorSettings::default(), AcceptorSettings::default(), 1);
+    pair.client.open().unwrap();
+    let twin = pair.client.clone();
+    let (exchange, mut request) = pair.client_sends().unwrap();
+    assert!(matches!(pair.service_hears(exchange, &mut request), Ok(Incoming::Issued(_))));
+    let (_, _, answer) = pair.service_sends().unwrap();
+    assert_eq!(
+        pair.client.receive(pair.now, exchange, &pair.paper, &mut answer.clone()),
+        Ok(Received::Established),
+        "its own"
+    );
+    pair.client = twin;
+    pair.wait(Duration::from_secs(1));
+    let (exchange, _) = pair.client_sends().unwrap();
+    assert_eq!(
+        pair.client.receive(pair.now, exchange, &pair.paper, &mut answer.clone()),
+        Ok(Received::Failed(Failure::Refused(Refusal::Confirmation)))
+    );
+}
+
+/// The same between two services: what renews another conversation, under the right key, renews nothing.
+#[test]
+fn an_answer_that_renews_another_conversation_is_refused() {
+    // Username bootstraps confirm no signatures: nothing but the identifier can tell.
+    let binding = Binding::ws2007_http(Bootstrap::UserNameForCertificate);
+    let mut answers = Vec::new();
+    let mut pairs = [2u8, 3].map(|seed| {
+        let mut pair = Pair::new(&binding, InitiatorSettings::default(), AcceptorSettings::default(), 1);
+        let chance = Chance::new(&[seed; 32]);
+        pair.service = Service::new(binding.clone(), AcceptorSettings::default(), MIDNIGHT, chance);
+        pair.client.open().unwrap();
+        assert_eq!(pair.run().len(), 1);
+        pair
+    });
+    for pair in &mut pairs {
+        pair.wait(Duration::from_secs(9 * 3600));
+        pair.client.call(note(0)).unwrap();
+        let (exchange, mut request) = pair.client_sends().unwrap();
+        assert!(matches!(pair.service_hears(exchange, &mut request), Ok(Incoming::Renewed(_))));
+        answers.push((exchange, pair.service_sends().unwrap().2));
+    }
+    let [first, second] = &mut pairs;
+    let (exchange, answer) = &mut answers[0];
+    let received = second.client.receive(second.now, *exchange, &second.paper, &mut answer.clone());
+    assert_eq!(received, Ok(Received::Failed(Failure::Unexpected)), "the other's");
+    assert_eq!(first.client.receive(first.now, *exchange, &first.paper, answer), Ok(Received::Renewed), "its own");
 }

@@ -440,7 +440,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let context =
             OpenContext { policy, limits: &self.binding.limits, keyring: &keyring, credentials, now: Some(wall) };
         let opened = open::<B, _, _>(message, &context)?;
-        self.replay.remember(&opened.signature, wall, &self.binding.clock)?;
+        self.replay.remember(&opened.signature, wall, now, &self.binding.clock)?;
         Ok(opened)
     }
 

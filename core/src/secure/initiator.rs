@@ -26,7 +26,7 @@ use crate::chance::{Chance, Entropy, Uuid};
 use crate::crypto::{Backend, RustCrypto, SecretKey};
 use crate::soap::fault::KnownFault;
 use crate::soap::{RequestType, names};
-use crate::time::{Instant, UnixMillis, Wall};
+use crate::time::{Instant, Wall};
 use core::marker::PhantomData;
 use heapless::Vec;
 
@@ -246,7 +246,6 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         credentials: &C,
         message: &mut [u8],
     ) -> Result<Received, Refusal> {
-        let wall = self.wall.at(now);
         self.tokens.forget_old(now, self.settings.key_rollover_interval);
         if self.trust.as_ref().is_some_and(|trust| trust.exchange == exchange) {
             return Ok(match self.receive_trust(now, credentials, message) {
@@ -269,7 +268,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             return Ok(Received::Failed(Failure::Fault(fault)));
         }
         let policy = self.binding.session_policy(Encryption::Required);
-        let opened = self.open_reply(wall, credentials, message, &policy)?;
+        let opened = self.open_reply(now, credentials, message, &policy)?;
         if opened.addressing.relates_to.of(message) != call.message_id.as_bytes() {
             return Ok(Received::Failed(Failure::Unexpected));
         }
@@ -300,16 +299,17 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
 
     fn open_reply<C: Credentials + ?Sized>(
         &mut self,
-        wall: UnixMillis,
+        now: Instant,
         credentials: &C,
         message: &mut [u8],
         policy: &Policy,
     ) -> Result<Opened, Refusal> {
+        let wall = self.wall.at(now);
         let keyring = self.tokens.keyring(self.trust.as_ref().and_then(|trust| trust.wrapped.as_ref()));
         let context =
             OpenContext { policy, limits: &self.binding.limits, keyring: &keyring, credentials, now: Some(wall) };
         let opened = open::<B, _, _>(message, &context)?;
-        self.replay.remember(&opened.signature, wall, &self.binding.clock)?;
+        self.replay.remember(&opened.signature, wall, now, &self.binding.clock)?;
         Ok(opened)
     }
 
@@ -319,7 +319,6 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         credentials: &C,
         message: &mut [u8],
     ) -> Result<Received, Failure> {
-        let wall = self.wall.at(now);
         if message.is_empty() {
             return Err(Failure::NoAnswer);
         }
@@ -332,7 +331,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             RequestType::Renew => self.binding.bootstrap_policy(true, true),
             RequestType::Cancel => Policy { underived_keys: true, ..self.binding.session_policy(Encryption::None) },
         };
-        let opened = self.open_reply(wall, credentials, message, &policy).map_err(Failure::Refused)?;
+        let opened = self.open_reply(now, credentials, message, &policy).map_err(Failure::Refused)?;
         if opened.addressing.relates_to.of(message) != trust.message_id.as_bytes() {
             return Err(Failure::Unexpected);
         }

@@ -1,7 +1,7 @@
 //! Replay detection: every signature value that is still within its window, in a table of fixed size that fails closed.
 
 use super::{ClockRules, Refusal, SignatureValue};
-use crate::time::UnixMillis;
+use crate::time::{Instant, UnixMillis};
 use core::time::Duration;
 use heapless::deque::Deque;
 use heapless::index_set::FnvIndexSet;
@@ -9,16 +9,22 @@ use heapless::index_set::FnvIndexSet;
 /// What is kept of a signature value: enough of an HMAC that two messages never share it.
 type Mark = [u8; 16];
 
+/// When a signature has run out: on the calendar, and by the driver's clock.
+type Until = (UnixMillis, Instant);
+
 /// The signatures seen within the replay window, as WCF's `NonceCache` keeps them.
 ///
 /// WCF holds 900 000 for 15 minutes. `CAPACITY` (a power of two) is the caller's choice: it bounds the messages that one
 /// side accepts within [`retention`](Self::retention). When the table is full and nothing in it has run out, a new message
 /// is refused; nothing that could still be replayed is ever evicted.
+///
+/// A signature runs out when its time has passed on both clocks. The calendar alone could be set far ahead and back again,
+/// and what was forgotten in between would be fresh once more.
 #[derive(Clone, Debug)]
 pub struct ReplayTable<const CAPACITY: usize> {
     marks: FnvIndexSet<Mark, CAPACITY>,
     /// In order of arrival, which is the order of running out: the retention is one for all.
-    order: Deque<(Mark, UnixMillis), CAPACITY>,
+    order: Deque<(Mark, Until), CAPACITY>,
 }
 
 impl<const CAPACITY: usize> Default for ReplayTable<CAPACITY> {
@@ -45,8 +51,8 @@ impl<const CAPACITY: usize> ReplayTable<CAPACITY> {
     ///
     /// # Errors
     /// [`Refusal::Replay`], [`Refusal::ReplayTableFull`].
-    pub fn check(&mut self, value: &SignatureValue, now: UnixMillis) -> Result<(), Refusal> {
-        self.purge(now);
+    pub fn check(&mut self, value: &SignatureValue, wall: UnixMillis, now: Instant) -> Result<(), Refusal> {
+        self.purge(wall, now);
         if self.marks.contains(&mark(value)) {
             return Err(Refusal::Replay);
         }
@@ -60,10 +66,16 @@ impl<const CAPACITY: usize> ReplayTable<CAPACITY> {
     ///
     /// # Errors
     /// [`Refusal::Replay`] if it is there, [`Refusal::ReplayTableFull`] if there is no room. Nothing has changed then.
-    pub fn remember(&mut self, value: &SignatureValue, now: UnixMillis, clock: &ClockRules) -> Result<(), Refusal> {
-        self.check(value, now)?;
-        let retention = i64::try_from(Self::retention(clock).as_millis()).unwrap_or(i64::MAX);
-        let until = UnixMillis(now.0.saturating_add(retention));
+    pub fn remember(
+        &mut self,
+        value: &SignatureValue,
+        wall: UnixMillis,
+        now: Instant,
+        clock: &ClockRules,
+    ) -> Result<(), Refusal> {
+        self.check(value, wall, now)?;
+        let retention = Self::retention(clock);
+        let until = (wall.after(retention), now.after(retention));
         // Both have room: they hold the same marks, and `check` has looked.
         let _ = self.marks.insert(mark(value));
         let _ = self.order.push_back((mark(value), until));
@@ -81,8 +93,8 @@ impl<const CAPACITY: usize> ReplayTable<CAPACITY> {
     }
 
     /// Forgets what has run out.
-    fn purge(&mut self, now: UnixMillis) {
-        while self.order.front().is_some_and(|(_, until)| *until <= now) {
+    fn purge(&mut self, wall: UnixMillis, now: Instant) {
+        while self.order.front().is_some_and(|(_, until)| until.0 <= wall && until.1 <= now) {
             if let Some((mark, _)) = self.order.pop_front() {
                 self.marks.remove(&mark);
             }
