@@ -1,6 +1,6 @@
 //! The parts that the recording's applications and certificates have in a story.
 
-use soap_session_core::crypto::{AsymmetricSignature, KeyTransport, SecretKey};
+use soap_session_core::crypto::{KeyTransport, SecretKey};
 use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, Keyring, Outgoing};
 use std::collections::HashMap;
 
@@ -77,15 +77,6 @@ impl Credentials for Recorded {
     }
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
         Ok(self.thumbprint)
-    }
-    fn verify_signature(
-        &self,
-        _: CertificateReference<'_>,
-        _: AsymmetricSignature,
-        _: &[u8],
-        _: &[u8],
-    ) -> Result<(), CredentialError> {
-        Err(CredentialError::NotTrusted)
     }
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
         if (name, password) == ("alice", "wonder") { Ok(()) } else { Err(CredentialError::BadPassword) }

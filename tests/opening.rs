@@ -90,12 +90,6 @@ impl Credentials for RecordedKeys {
         out[..key.len()].copy_from_slice(key.as_bytes());
         Ok(key.len())
     }
-    fn wrap_key(&self, _: KeyTransport, _: &[u8], _: &mut [u8]) -> Result<usize, CredentialError> {
-        Err(CredentialError::Unsupported)
-    }
-    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
-        Err(CredentialError::Unsupported)
-    }
     fn verify_signature(
         &self,
         _: CertificateReference<'_>,

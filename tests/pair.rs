@@ -4,7 +4,8 @@ use soap_session_core::chance::{Chance, Entropy};
 use soap_session_core::crypto::KeyTransport;
 use soap_session_core::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, CertificateReference, CredentialError, Credentials, Exchange,
-    Incoming, Initiator, InitiatorAction, InitiatorSettings, Misuse, Outgoing, Received, UserCredential,
+    Failure, FaultSeen, Incoming, Initiator, InitiatorAction, InitiatorSettings, Misuse, Outgoing, Received,
+    UserCredential,
 };
 use soap_session_core::time::{Deadline, Duration, Instant, Wall};
 
@@ -156,6 +157,19 @@ impl<C: Entropy + Clone, S: Entropy + Clone> Pair<C, S> {
                 AcceptorAction::Grow(grow) => out = vec![0; grow.needed],
                 AcceptorAction::Wait(_) => return None,
             }
+        }
+    }
+
+    /// Hands the service's next answer to the client: a fault, with HTTP's 500, that fails the exchange.
+    ///
+    /// # Panics
+    /// If the answer is anything else.
+    pub fn client_hears_fault(&mut self, exchange: Exchange) -> FaultSeen {
+        let (_, status, mut answer) = self.service_sends().expect("an answer");
+        assert_eq!(status, 500);
+        match self.client.receive(self.now, exchange, &self.paper, &mut answer) {
+            Ok(Received::Failed(Failure::Fault(fault))) => fault,
+            other => panic!("not a fault: {other:?}"),
         }
     }
 

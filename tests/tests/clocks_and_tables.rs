@@ -51,10 +51,7 @@ fn clocks_four_minutes_apart_do_and_ten_do_not() {
             ..0 => assert!(matches!(refusal, Refusal::Stale { .. } | Refusal::Expired { .. }), "{minutes} {refusal:?}"),
             _ => assert!(matches!(refusal, Refusal::FromTheFuture { .. }), "{minutes} {refusal:?}"),
         }
-        let (_, status, mut answer) = pair.service_sends().unwrap();
-        assert_eq!(status, 500);
-        let received = pair.client.receive(pair.now, exchange, &pair.paper, &mut answer).unwrap();
-        let Received::Failed(Failure::Fault(fault)) = received else { panic!("{received:?}") };
+        let fault = pair.client_hears_fault(exchange);
         assert_eq!((fault.known, fault.secured), (Some(KnownFault::InvalidSecurity), false));
         assert_eq!(pair.client.phase(), InitiatorPhase::Faulted);
     }

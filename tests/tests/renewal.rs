@@ -2,8 +2,8 @@
 //! recordings `sc-renew-*` and its documented defaults.
 
 use soap_session_core::secure::{
-    AcceptorSettings, Binding, Bootstrap, Exchange, Failure, Incoming, InitiatorPhase, InitiatorSettings, Received,
-    Refusal,
+    AcceptorSettings, Binding, Bootstrap, Exchange, Failure, FaultSeen, Incoming, InitiatorPhase, InitiatorSettings,
+    Received, Refusal,
 };
 use soap_session_core::soap::fault::KnownFault;
 use soap_session_tests::pair::{MIDNIGHT, Note, Pair};
@@ -165,20 +165,21 @@ fn the_renew_target_has_to_be_the_endorsing_token() {
     assert!(text.contains("InvalidSecurity"), "{text}");
 }
 
-#[test]
-fn renew_needed_fails_the_call_and_renews_before_the_next() {
-    let mut pair = opened(&Binding::default(), InitiatorSettings::default(), service(600));
+/// A call whose key of ten minutes expires while its request is under way.
+fn late(pair: &mut Pair) -> FaultSeen {
     pair.wait(seconds(359));
     pair.client.call(note()).unwrap();
     let (exchange, mut request) = pair.client_sends().unwrap();
-    // The request is under way while its key expires.
     pair.wait(seconds(242));
     let incoming = pair.service_hears(exchange, &mut request).unwrap();
     assert_eq!(incoming, Incoming::Refused(Refusal::KeyExpired));
-    let (_, status, mut answer) = pair.service_sends().unwrap();
-    assert_eq!(status, 500);
-    let received = pair.client.receive(pair.now, exchange, &pair.paper, &mut answer).unwrap();
-    let Received::Failed(Failure::Fault(fault)) = received else { panic!("{received:?}") };
+    pair.client_hears_fault(exchange)
+}
+
+#[test]
+fn renew_needed_fails_the_call_and_renews_before_the_next() {
+    let mut pair = opened(&Binding::default(), InitiatorSettings::default(), service(600));
+    let fault = late(&mut pair);
     assert_eq!((fault.known, fault.secured), (Some(KnownFault::RenewNeeded), true));
     assert_eq!(pair.client.phase(), InitiatorPhase::Opened);
     pair.client.call(note()).unwrap();
@@ -231,16 +232,7 @@ fn a_client_that_may_not_renew_faults_when_it_would_have_to() {
 fn a_service_that_may_not_renew_refuses_an_expired_key() {
     let never = AcceptorSettings { can_renew: false, ..service(600) };
     let mut pair = opened(&Binding::default(), InitiatorSettings::default(), never);
-    pair.wait(seconds(359));
-    pair.client.call(note()).unwrap();
-    let (exchange, mut request) = pair.client_sends().unwrap();
-    pair.wait(seconds(242));
-    let incoming = pair.service_hears(exchange, &mut request).unwrap();
-    assert_eq!(incoming, Incoming::Refused(Refusal::KeyExpired));
-    let (_, status, mut answer) = pair.service_sends().unwrap();
-    assert_eq!(status, 500);
-    let received = pair.client.receive(pair.now, exchange, &pair.paper, &mut answer).unwrap();
-    let Received::Failed(Failure::Fault(fault)) = received else { panic!("{received:?}") };
+    let fault = late(&mut pair);
     assert_eq!((fault.known, fault.secured), (Some(KnownFault::InvalidSecurity), false));
     assert_eq!(pair.client.phase(), InitiatorPhase::Faulted);
 }

@@ -132,18 +132,13 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             password: core::str::from_utf8(user.password.as_bytes()).unwrap_or(""),
         });
         let keys = if self.binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(&wrapped.key) };
+        let token =
+            SigningToken::NewEncryptedKey { id: key_id, thumbprint: &wrapped.thumbprint, wrapped: wrapped.octets() };
         let protection = Protection {
             order: ProtectionOrder::default(),
-            timestamp,
-            token: SigningToken::NewEncryptedKey {
-                id: key_id,
-                thumbprint: &wrapped.thumbprint,
-                wrapped: wrapped.octets(),
-            },
-            keys,
             username,
             endorsing,
-            ..self.protection(keys)
+            ..self.protection(token, keys, timestamp)
         };
         let message_id = UrnUuid::fresh(&mut entropy);
         let sealed = self.seal(
@@ -179,7 +174,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let content = body.get(..len).unwrap_or(&[]);
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
         let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
-        let protection = Protection { timestamp, ..self.session_protection(token) };
+        let protection = self.session_protection(token, timestamp);
         let message_id = UrnUuid::fresh(&mut entropy);
         let action = self.binding.version.trust().request_action(RequestType::Cancel);
         let sealed = self.seal(action.as_bytes(), Some(&message_id), content, false, &protection, &mut entropy, out)?;
@@ -204,7 +199,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let request = call.request.as_ref().ok_or(Failure::Unexpected)?;
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
         let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
-        let protection = Protection { timestamp, ..self.session_protection(token) };
+        let protection = self.session_protection(token, timestamp);
         let message_id = UrnUuid::fresh(&mut entropy);
         let id = call.two_way.then_some(&message_id);
         let sealed = self.seal(request.action(), id, request.body(), true, &protection, &mut entropy, out);
@@ -267,14 +262,14 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         Ok(SealedRequest { len: sealed.len, signature: sealed.signature, endorsing: sealed.endorsing_signature })
     }
 
-    fn protection<'k>(&self, keys: MessageKeys<'k>) -> Protection<'k> {
+    fn protection<'k>(&self, token: SigningToken<'k>, keys: MessageKeys<'k>, timestamp: Timestamp) -> Protection<'k> {
         Protection {
             suite: self.binding.suite,
             version: self.binding.version,
             order: self.binding.order,
             bsp: self.binding.bsp,
-            timestamp: self.timestamp(Id::Local(0), UnixMillis(0)),
-            token: SigningToken::ExternalContext { identifier: b"", instance: None },
+            timestamp,
+            token,
             keys,
             username: None,
             endorsing: None,
@@ -282,17 +277,13 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         }
     }
 
-    fn session_protection<'k>(&self, token: &'k ClientToken) -> Protection<'k> {
+    fn session_protection<'k>(&self, token: &'k ClientToken, timestamp: Timestamp) -> Protection<'k> {
         let keys = token.keys(self.binding.derived_keys);
-        Protection {
-            token: SigningToken::SecurityContext { element: token.element(), id: token.id() },
-            ..self.protection(keys)
-        }
+        self.protection(SigningToken::SecurityContext { element: token.element(), id: token.id() }, keys, timestamp)
     }
 
     fn timestamp(&self, id: Id, created: UnixMillis) -> Timestamp {
-        let validity = i64::try_from(self.binding.clock.timestamp_validity.as_millis()).unwrap_or(i64::MAX);
-        Timestamp { id, created, expires: UnixMillis(created.0.saturating_add(validity)) }
+        Timestamp { id, created, expires: created.after(self.binding.clock.timestamp_validity) }
     }
 
     fn renewal_due(&self, wall: UnixMillis) -> bool {

@@ -92,14 +92,6 @@ impl Credentials for Witness<'_> {
         unwrapped
     }
 
-    fn wrap_key(&self, _: KeyTransport, _: &[u8], _: &mut [u8]) -> Result<usize, CredentialError> {
-        Err(CredentialError::Unsupported)
-    }
-
-    fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
-        Err(CredentialError::Unsupported)
-    }
-
     fn verify_signature(
         &self,
         signer: CertificateReference<'_>,
