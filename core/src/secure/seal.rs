@@ -126,10 +126,12 @@ impl<'m> Sealing<'m> {
         let security = w.position();
         emit::security_start(w);
         let timestamp = emit::spanned(w, |w| emit::timestamp(w, p));
-        self.tokens(w);
         let body_list = self.encrypted_numbers();
         let list_first = message.encrypt_body && !self.encrypt_first();
-        let in_key = matches!((&p.token, &p.keys), (SigningToken::NewEncryptedKey { .. }, MessageKeys::Underived(_)));
+        let underived_key =
+            matches!((&p.token, &p.keys), (SigningToken::NewEncryptedKey { .. }, MessageKeys::Underived(_)));
+        let in_key = list_first && underived_key;
+        self.tokens(w, in_key.then_some(body_list.as_slice()));
         if list_first && !in_key {
             emit::data_references(w, true, &body_list);
         }
@@ -171,16 +173,13 @@ impl<'m> Sealing<'m> {
         Ok(())
     }
 
-    /// Tokens and derived keys, up to the reference list.
-    fn tokens(&self, w: &mut Writer<'_>) {
+    /// Tokens and derived keys, up to the reference list, which an `EncryptedKey` that is used as it is holds itself.
+    fn tokens(&self, w: &mut Writer<'_>, list_in_key: Option<&[u16]>) {
         let p = self.p;
         if let SigningToken::SecurityContext { element, .. } = p.token {
             w.put(element);
         }
-        let underived = matches!(p.keys, MessageKeys::Underived(_));
-        let list = self.encrypted_numbers();
-        let in_key = underived && self.message.encrypt_body && !self.encrypt_first();
-        emit::encrypted_key(w, p, in_key.then_some(list.as_slice()));
+        emit::encrypted_key(w, p, list_in_key);
         let (MessageKeys::PerMessage { signing, encryption } | MessageKeys::PerSession { signing, encryption, .. }) =
             p.keys
         else {
@@ -251,9 +250,8 @@ impl<'m> Sealing<'m> {
         };
         let own = p.endorsing.is_some().then_some(self.numbers.signature);
         let write = |sealing: &mut Self, w: &mut Writer<'_>| {
-            let mut holes = sealing.holes.clone();
-            let signature = emit::signature(w, p.suite, own, &mut holes, |w| emit::key_reference(w, p, style, key));
-            sealing.holes = holes;
+            let reference = |w: &mut Writer<'_>| emit::key_reference(w, p, style, key);
+            let signature = emit::signature(w, p.suite, own, &mut sealing.holes, reference);
             let element = signature.element;
             sealing.primary = Some(signature);
             Ok(element)
