@@ -82,6 +82,7 @@
 pub mod base64;
 pub mod chance;
 pub mod crypto;
+pub mod exchange;
 pub mod reliable;
 pub mod secure;
 pub mod soap;

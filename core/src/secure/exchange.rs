@@ -1,28 +1,10 @@
-//! What both machines and their drivers speak of: exchanges, the application's messages, and its user.
+//! The user of the application.
 
 use crate::crypto::SecretKey;
+
+pub use crate::exchange::{Exchange, Outgoing};
 use core::fmt;
 use heapless::String;
-
-/// A request that the application hands over. It stays the caller's: the core reads it once, when it seals.
-pub trait Outgoing {
-    /// The action URI.
-    fn action(&self) -> &[u8];
-    /// The body's content: XML that declares the prefixes it uses.
-    fn body(&self) -> &[u8];
-    /// Does it expect a reply? A one-way message has no MessageID and no ReplyTo.
-    fn two_way(&self) -> bool {
-        true
-    }
-    /// Is it a SOAP fault? HTTP carries faults with status 500.
-    fn is_fault(&self) -> bool {
-        false
-    }
-}
-
-/// The number of one HTTP exchange (request and answer), unique for the life of a machine.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Exchange(pub u32);
 
 /// A name and a password, kept for the bootstrap of issue and renewal.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,0 +1,502 @@
+//! The sending side of one sequence: numbers, window, retransmission.
+//!
+//! The algorithm is that of WCF's sender: a window that starts at 1, slow start and congestion avoidance, and one timer for
+//! the oldest unacknowledged message.
+
+use super::arrival::AcknowledgementHeader;
+use super::estimate::Estimate;
+use super::identifier::Identifier;
+use super::ranges::{MAX_MESSAGE_NUMBER, Range};
+use super::settings::{ReliableSettings, TransmissionSettings};
+use crate::chance::Uuid;
+use crate::time::{Deadline, Duration, Instant};
+use heapless::Deque;
+
+/// The receiver's room when it does not say.
+const UNLIMITED: u32 = i32::MAX.unsigned_abs();
+
+/// A message that the application handed over, unique for the life of a machine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket(pub u64);
+
+/// What a place in the sequence holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Item<P> {
+    /// The application's.
+    Message(P),
+    /// The empty LastMessage of February 2005.
+    Last,
+}
+
+/// A message of the sequence.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Slot<P> {
+    /// `None` once it was acknowledged before its predecessors.
+    pub(super) item: Option<Item<P>>,
+    pub(super) ticket: Ticket,
+    pub(super) message_id: Uuid,
+    /// Does it carry AckRequested?
+    pub(super) ack_requested: bool,
+    /// Until when the caller waits for room, and then for the reply.
+    pub(super) give_up: Deadline,
+    retries: u32,
+    last_attempt: Instant,
+    wanted: bool,
+    /// Was it sent again before its time? Once is enough.
+    hurried: bool,
+}
+
+impl<P> Slot<P> {
+    pub(super) const fn transferred(&self) -> bool {
+        self.item.is_none()
+    }
+
+    pub(super) const fn retries(&self) -> u32 {
+        self.retries
+    }
+}
+
+/// Why an acknowledgement cannot be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BadAcknowledgement {
+    /// It names a number that was never sent.
+    NeverSent,
+    /// It takes back a number while it brings a new one.
+    Inconsistent,
+}
+
+/// One retransmission more than there may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Exhausted;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Source<P, const WINDOW: usize> {
+    pub(super) identifier: Identifier,
+    /// From the oldest unacknowledged message; those behind `next` wait for room in the window.
+    slots: Deque<Slot<P>, WINDOW>,
+    /// The number of the first slot.
+    start: u64,
+    /// The number of the first message that is not in the window yet.
+    next: u64,
+    /// The number of the last message, once it is known.
+    pub(super) last: Option<u64>,
+    window: u32,
+    max_window: u32,
+    threshold: u32,
+    loss_window: u32,
+    congestion_acks: u32,
+    startup: bool,
+    estimate: Estimate,
+    timer: Deadline,
+    quota: u32,
+    /// Nothing before this number is wanted.
+    cursor: u64,
+    request_acks: bool,
+    flow_control: bool,
+    max_retry_count: u32,
+    fast: Option<u16>,
+    retransmissions: u64,
+}
+
+impl<P, const WINDOW: usize> Source<P, WINDOW> {
+    /// `round_trip`: of the CreateSequence. `request_acks`: a message that fills the window asks for an acknowledgement
+    /// (duplex).
+    pub(super) fn new(
+        identifier: Identifier,
+        round_trip: Option<Duration>,
+        request_acks: bool,
+        settings: &ReliableSettings,
+    ) -> Self {
+        let transmission: &TransmissionSettings = &settings.transmission;
+        let max_window = u32::from(settings.window(WINDOW));
+        Self {
+            identifier,
+            slots: Deque::new(),
+            start: 1,
+            next: 1,
+            last: None,
+            window: u32::from(transmission.initial_window).clamp(1, max_window),
+            max_window,
+            threshold: max_window,
+            loss_window: max_window,
+            congestion_acks: 0,
+            startup: true,
+            estimate: Estimate::new(round_trip.unwrap_or(transmission.unknown_round_trip), transmission),
+            timer: Deadline::Never,
+            quota: UNLIMITED,
+            cursor: 1,
+            request_acks,
+            flow_control: settings.flow_control,
+            max_retry_count: settings.max_retry_count.max(1),
+            fast: transmission.fast_retransmission,
+            retransmissions: 0,
+        }
+    }
+
+    /// Messages in the window.
+    fn in_window(&self) -> u32 {
+        u32::try_from(self.next.saturating_sub(self.start)).unwrap_or(u32::MAX)
+    }
+
+    /// The greatest number that was given a place in the window.
+    pub(super) const fn last_sent(&self) -> u64 {
+        self.next.saturating_sub(1)
+    }
+
+    /// Is every message acknowledged, and none waiting?
+    pub(super) fn is_drained(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Has the last message been acknowledged?
+    pub(super) fn is_done(&self) -> bool {
+        self.last.is_some_and(|last| self.start == last.saturating_add(1))
+    }
+
+    pub(super) const fn quota_is_exhausted(&self) -> bool {
+        self.quota == 0
+    }
+
+    pub(super) const fn window(&self) -> u32 {
+        self.window
+    }
+
+    pub(super) const fn retransmissions(&self) -> u64 {
+        self.retransmissions
+    }
+
+    pub(super) const fn timeout(&self) -> Duration {
+        self.estimate.timeout()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.slots.is_full()
+    }
+
+    /// Have the numbers run out? WCF: when the next one would be the greatest.
+    pub(super) fn rolls_over(&self) -> bool {
+        let end = self.start.saturating_add(self.slots.len() as u64);
+        end >= MAX_MESSAGE_NUMBER
+    }
+
+    fn index(&self, number: u64) -> Option<usize> {
+        usize::try_from(number.checked_sub(self.start)?).ok()
+    }
+
+    /// A message in the window.
+    pub(super) fn slot(&self, number: u64) -> Option<&Slot<P>> {
+        if number >= self.next { None } else { self.slots.get(self.index(number)?) }
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot<P>> {
+        self.slots.iter()
+    }
+
+    /// Takes a message in behind the others. It comes back if there is no slot.
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        item: Item<P>,
+        ticket: Ticket,
+        message_id: Uuid,
+        give_up: Deadline,
+    ) -> Result<(), Item<P>> {
+        if matches!(item, Item::Last) {
+            self.last = Some(self.start.saturating_add(self.slots.len() as u64));
+        }
+        let slot = Slot {
+            item: Some(item),
+            ticket,
+            message_id,
+            ack_requested: false,
+            give_up,
+            retries: 0,
+            last_attempt: now,
+            wanted: false,
+            hurried: false,
+        };
+        match self.slots.push_back(slot) {
+            Ok(()) => {
+                self.admit(now);
+                Ok(())
+            }
+            Err(Slot { item: Some(item), .. }) => Err(item),
+            Err(Slot { item: None, .. }) => Ok(()),
+        }
+    }
+
+    /// No message follows (1.1).
+    pub(super) fn set_last(&mut self) {
+        if self.last.is_none() {
+            self.last = Some(self.start.saturating_add(self.slots.len() as u64).saturating_sub(1));
+        }
+    }
+
+    /// Messages in the window that count against its size. With fast retransmission those that have arrived do not.
+    fn in_flight(&self) -> u32 {
+        let all = self.in_window();
+        if self.fast.is_none() {
+            return all;
+        }
+        let arrived = self.slots.iter().take(all as usize).filter(|slot| slot.transferred()).count();
+        all.saturating_sub(u32::try_from(arrived).unwrap_or(u32::MAX))
+    }
+
+    /// Lets messages that wait into the window, as many as it and the receiver have room for.
+    fn admit(&mut self, now: Instant) {
+        loop {
+            let (all, flying) = (self.in_window(), self.in_flight());
+            if flying >= self.window || all >= self.max_window || self.quota == 0 {
+                return;
+            }
+            let fills = flying.saturating_add(1) >= self.window || self.quota == 1;
+            let ask = self.request_acks && fills;
+            let timeout = self.estimate.timeout();
+            let Some(slot) = self.slots.get_mut(all as usize) else { return };
+            slot.wanted = true;
+            slot.last_attempt = now;
+            slot.ack_requested = ask;
+            if all == 0 {
+                self.timer = Deadline::At(now.after(timeout));
+            }
+            self.cursor = self.cursor.min(self.next);
+            self.next = self.next.saturating_add(1);
+            self.quota = self.quota.saturating_sub(1);
+        }
+    }
+
+    /// The lowest number that is to be sent now.
+    pub(super) fn wanted(&self) -> Option<u64> {
+        let skip = self.index(self.cursor.max(self.start))?;
+        let found = self.slots.iter().take(self.in_window() as usize).skip(skip).position(|slot| slot.wanted)?;
+        self.start.checked_add(u64::try_from(skip.saturating_add(found)).ok()?)
+    }
+
+    /// It was sent.
+    pub(super) fn sent(&mut self, number: u64) {
+        let Some(index) = self.index(number) else { return };
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.wanted = false;
+            self.retransmissions = self.retransmissions.saturating_add(u64::from(slot.retries > 0));
+            self.cursor = number.saturating_add(1);
+        }
+    }
+
+    /// Wants a message of the window again. `false` if it has been sent too often.
+    fn again(&mut self, index: usize, now: Instant) -> bool {
+        let Some(slot) = self.slots.get_mut(index) else { return true };
+        slot.last_attempt = now;
+        slot.retries = slot.retries.saturating_add(1);
+        slot.wanted = true;
+        self.cursor = self.cursor.min(self.start.saturating_add(index as u64));
+        slot.retries <= self.max_retry_count
+    }
+
+    /// When the retransmission timer ends.
+    pub(super) const fn timer(&self) -> Deadline {
+        self.timer
+    }
+
+    /// The retransmission timer: when it is due, the oldest message goes out again and the window shrinks to 1.
+    pub(super) fn expire(&mut self, now: Instant) -> Result<(), Exhausted> {
+        if !self.timer.due(now) || self.in_window() == 0 {
+            return Ok(());
+        }
+        self.congestion_acks = 0;
+        self.threshold = (self.window >> 1).max(1);
+        self.loss_window = self.window;
+        self.window = 1;
+        self.startup = false;
+        self.estimate.expired();
+        self.timer = Deadline::At(now.after(self.estimate.timeout()));
+        if self.again(0, now) { Ok(()) } else { Err(Exhausted) }
+    }
+
+    /// Can this acknowledgement be?
+    pub(super) fn check(&self, ranges: &[Range]) -> Result<(), BadAcknowledgement> {
+        let (first, last) = (self.start, self.last_sent());
+        let acked = first.saturating_sub(1);
+        let known = self.slots.iter().take(self.in_window() as usize);
+        let mut transferred = known.filter(|slot| slot.transferred()).count();
+        let (mut new, mut old) = (false, false);
+        for range in ranges {
+            if range.upper > last {
+                return Err(BadAcknowledgement::NeverSent);
+            }
+            old |= (range.lower > 1 && range.lower <= acked) || range.upper < acked;
+            if range.upper < first {
+                continue;
+            }
+            new |= range.lower <= first;
+            let from = self.index(range.lower.max(first)).unwrap_or(0);
+            let until = self.index(range.upper).unwrap_or(0).saturating_add(1);
+            let among = self.slots.iter().take(until).skip(from);
+            let known = among.filter(|slot| slot.transferred()).count();
+            new |= known < until.saturating_sub(from);
+            if !old {
+                transferred = transferred.saturating_sub(known);
+            }
+        }
+        if new && (old || transferred > 0) { Err(BadAcknowledgement::Inconsistent) } else { Ok(()) }
+    }
+
+    /// Takes an acknowledgement in that [`check`](Self::check) let pass (one-way and duplex).
+    pub(super) fn acknowledge(&mut self, now: Instant, header: &AcknowledgementHeader<'_>) -> Result<(), Exhausted> {
+        let mut result = Ok(());
+        for range in header.ranges.as_slice() {
+            result = result.and(self.transfer(now, *range, header.buffer_remaining));
+        }
+        result
+    }
+
+    /// The request of this number has its answer (request-reply).
+    pub(super) fn answered(&mut self, now: Instant, number: u64, remaining: Option<u32>) -> Result<(), Exhausted> {
+        self.transfer(now, Range { lower: number, upper: number }, remaining)
+    }
+
+    fn transfer(&mut self, now: Instant, range: Range, remaining: Option<u32>) -> Result<(), Exhausted> {
+        let remaining = remaining.filter(|_| self.flow_control);
+        if range.upper < self.start {
+            if range.upper == self.start.saturating_sub(1)
+                && let Some(room) = remaining.filter(|room| *room > self.quota)
+            {
+                self.quota = room.saturating_sub(self.window.min(self.in_window()));
+                self.admit(now);
+            }
+            return Ok(());
+        }
+        if range.lower > self.start {
+            return self.out_of_order(now, range);
+        }
+        let count = u32::try_from(range.upper.saturating_sub(self.start).saturating_add(1)).unwrap_or(u32::MAX);
+        let mut slide = count.min(self.in_window());
+        // WCF: requests are transferred one at a time, so that one answer may free those behind it too. With fast
+        // retransmission, whatever has arrived goes.
+        if slide == 1 || self.fast.is_some() {
+            let behind = self.slots.iter().take(self.in_window() as usize).skip(slide as usize);
+            let arrived = behind.take_while(|slot| slot.transferred()).count();
+            slide = slide.saturating_add(u32::try_from(arrived).unwrap_or(u32::MAX));
+        }
+        if let Some(room) = remaining {
+            let in_flight = self.window.min(self.in_window()).saturating_sub(slide);
+            self.quota = room.saturating_sub(in_flight);
+        }
+        let old_end = self.start.saturating_add(u64::from(self.window));
+        for _ in 0..slide {
+            if let Some(slot) = self.slots.pop_front() {
+                self.estimate.measured(now.since(slot.last_attempt));
+            }
+        }
+        self.start = self.start.saturating_add(u64::from(slide));
+        self.cursor = self.cursor.max(self.start);
+        let opened = old_end.saturating_sub(self.start);
+        let from = if self.grow(slide) { 0 } else { usize::try_from(opened).unwrap_or(usize::MAX) };
+        let mut result = Ok(());
+        for index in from..self.window.min(self.in_window()) as usize {
+            if self.slots.get(index).is_some_and(|slot| !slot.transferred() && !slot.wanted) && !self.again(index, now) {
+                result = Err(Exhausted);
+            }
+        }
+        self.timer = if self.in_window() > 0 {
+            Deadline::At(now.after(self.estimate.timeout()))
+        } else {
+            Deadline::Never
+        };
+        self.admit(now);
+        result
+    }
+
+    /// Opens the window for `slide` acknowledged messages: slow start up to the threshold, congestion avoidance above.
+    /// `true` if everything in it is to be sent again.
+    fn grow(&mut self, slide: u32) -> bool {
+        if self.window <= self.threshold {
+            let most = self.threshold.saturating_add(1).min(self.max_window);
+            self.window = self.window.saturating_add(slide).min(most);
+            return !self.startup && self.fast.is_none();
+        }
+        self.congestion_acks = self.congestion_acks.saturating_add(slide);
+        let segment = (self.loss_window.saturating_sub(self.threshold) >> 3).max(1);
+        let enough = self.window.saturating_sub(self.threshold).saturating_mul(self.window);
+        if self.congestion_acks > enough.checked_div(segment).unwrap_or(enough) {
+            self.congestion_acks = 0;
+            self.window = self.window.saturating_add(1).min(self.max_window);
+        }
+        false
+    }
+
+    /// Numbers that have arrived while an older one has not.
+    fn out_of_order(&mut self, now: Instant, range: Range) -> Result<(), Exhausted> {
+        let in_window = self.in_window() as usize;
+        let from = self.index(range.lower).unwrap_or(usize::MAX);
+        let until = self.index(range.upper).map_or(0, |index| index.saturating_add(1)).min(in_window);
+        for slot in self.slots.iter_mut().take(until).skip(from) {
+            slot.item = None;
+            slot.wanted = false;
+        }
+        let Some(enough) = self.fast else { return Ok(()) };
+        let result = self.hurry(now, usize::from(enough.max(1)));
+        self.admit(now);
+        result
+    }
+
+    /// Fast retransmission: what `enough` later messages have overtaken is taken for lost.
+    fn hurry(&mut self, now: Instant, enough: usize) -> Result<(), Exhausted> {
+        let mut result = Ok(());
+        let mut later = self.slots.iter().take(self.in_window() as usize).filter(|slot| slot.transferred()).count();
+        let mut lost = false;
+        for index in 0..self.in_window() as usize {
+            let Some(slot) = self.slots.get_mut(index) else { break };
+            if slot.transferred() {
+                later = later.saturating_sub(1);
+            } else if later < enough {
+                break;
+            } else if !slot.hurried && !slot.wanted {
+                slot.hurried = true;
+                lost = true;
+                if !self.again(index, now) {
+                    result = Err(Exhausted);
+                }
+            }
+        }
+        if lost {
+            self.congestion_acks = 0;
+            self.loss_window = self.window;
+            self.threshold = (self.window >> 1).max(1);
+            self.window = self.threshold;
+            self.timer = Deadline::At(now.after(self.estimate.timeout()));
+        }
+        result
+    }
+
+    /// When the first caller that waits for room gives up.
+    pub(super) fn next_give_up(&self) -> Deadline {
+        let waiting = self.slots.iter().skip(self.in_window() as usize);
+        waiting.map(|slot| slot.give_up).min().unwrap_or(Deadline::Never)
+    }
+
+    /// Takes back a message that has waited for room too long.
+    pub(super) fn give_up(&mut self, now: Instant) -> Option<Slot<P>> {
+        let waiting = self.in_window() as usize;
+        let late = self.slots.iter().skip(waiting).position(|slot| slot.give_up.due(now))?;
+        let mut index = waiting.saturating_add(late);
+        // The others keep their order.
+        while index.saturating_add(1) < self.slots.len() {
+            self.slots.swap(index, index.saturating_add(1));
+            index = index.saturating_add(1);
+        }
+        let slot = self.slots.pop_back();
+        if let Some(Slot { item: Some(Item::Last), .. }) = slot {
+            self.last = None;
+        } else if let Some(last) = &mut self.last {
+            *last = last.saturating_sub(1);
+        }
+        slot
+    }
+
+    /// Forgets every message: the sequence is over.
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.next = self.start;
+        self.timer = Deadline::Never;
+    }
+}
