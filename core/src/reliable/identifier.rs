@@ -5,7 +5,7 @@ use core::fmt;
 use heapless::Vec;
 
 /// The longest identifier, in bytes. WCF's have 45; longer ones are refused with CreateSequenceRefused.
-pub const LONGEST_IDENTIFIER: usize = 96;
+pub const LONGEST_IDENTIFIER: usize = 128;
 
 /// A sequence's identifier: a URI, compared byte for byte.
 #[derive(Clone, PartialEq, Eq, Default)]

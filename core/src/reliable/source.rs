@@ -65,9 +65,9 @@ pub(super) enum BadAcknowledgement {
     Inconsistent,
 }
 
-/// One retransmission more than there may be.
+/// One retransmission more than there may be, of the message of this number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Exhausted;
+pub(super) struct Exhausted(pub(super) u64);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Source<P, const WINDOW: usize> {
@@ -165,6 +165,10 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         self.retransmissions
     }
 
+    pub(super) const fn max_retry_count(&self) -> u32 {
+        self.max_retry_count
+    }
+
     pub(super) const fn timeout(&self) -> Duration {
         self.estimate.timeout()
     }
@@ -183,6 +187,11 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         usize::try_from(number.checked_sub(self.start)?).ok()
     }
 
+    /// Is it the oldest unacknowledged message?
+    pub(super) const fn is_head(&self, number: u64) -> bool {
+        self.start == number
+    }
+
     /// A message in the window.
     pub(super) fn slot(&self, number: u64) -> Option<&Slot<P>> {
         if number >= self.next { None } else { self.slots.get(self.index(number)?) }
@@ -190,6 +199,11 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
 
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot<P>> {
         self.slots.iter()
+    }
+
+    /// The messages in the window, with their numbers.
+    pub(super) fn in_window_slots(&self) -> impl Iterator<Item = (u64, &Slot<P>)> {
+        (self.start..self.next).zip(self.slots.iter())
     }
 
     /// Takes a message in behind the others. It comes back if there is no slot.
@@ -282,14 +296,15 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         }
     }
 
-    /// Wants a message of the window again. `false` if it has been sent too often.
-    fn again(&mut self, index: usize, now: Instant) -> bool {
-        let Some(slot) = self.slots.get_mut(index) else { return true };
+    /// Wants a message of the window again.
+    fn again(&mut self, index: usize, now: Instant) -> Result<(), Exhausted> {
+        let number = self.start.saturating_add(index as u64);
+        let Some(slot) = self.slots.get_mut(index) else { return Ok(()) };
         slot.last_attempt = now;
         slot.retries = slot.retries.saturating_add(1);
         slot.wanted = true;
-        self.cursor = self.cursor.min(self.start.saturating_add(index as u64));
-        slot.retries <= self.max_retry_count
+        self.cursor = self.cursor.min(number);
+        if slot.retries > self.max_retry_count { Err(Exhausted(number)) } else { Ok(()) }
     }
 
     /// When the retransmission timer ends.
@@ -309,7 +324,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         self.startup = false;
         self.estimate.expired();
         self.timer = Deadline::At(now.after(self.estimate.timeout()));
-        if self.again(0, now) { Ok(()) } else { Err(Exhausted) }
+        self.again(0, now)
     }
 
     /// Can this acknowledgement be?
@@ -393,8 +408,8 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         let from = if self.grow(slide) { 0 } else { usize::try_from(opened).unwrap_or(usize::MAX) };
         let mut result = Ok(());
         for index in from..self.window.min(self.in_window()) as usize {
-            if self.slots.get(index).is_some_and(|slot| !slot.transferred() && !slot.wanted) && !self.again(index, now) {
-                result = Err(Exhausted);
+            if self.slots.get(index).is_some_and(|slot| !slot.transferred() && !slot.wanted) {
+                result = result.and(self.again(index, now));
             }
         }
         self.timer = if self.in_window() > 0 {
@@ -453,9 +468,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
             } else if !slot.hurried && !slot.wanted {
                 slot.hurried = true;
                 lost = true;
-                if !self.again(index, now) {
-                    result = Err(Exhausted);
-                }
+                result = result.and(self.again(index, now));
             }
         }
         if lost {
