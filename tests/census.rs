@@ -16,22 +16,42 @@ pub struct Census {
     pub messages: usize,
     /// Messages with a `Security` header.
     pub secured: usize,
-    /// Messages with a body, but without a `Security` header: unsecured faults.
+    /// Messages with a body, but without a `Security` header: in a secured recording, the unsecured faults.
     pub unsecured: usize,
     /// Messages whose decrypted form is kept.
     pub decrypted: usize,
 }
 
-/// The names of a family's recordings, such as `wcf/sc-anon`, in order.
+/// The names of a family's recordings, such as `wcf/sc-anon`, in order: those that keep envelopes as they were sent. (The
+/// stories over net.tcp in binary keep only their text form.)
 ///
 /// # Errors
 /// The folder cannot be read.
 pub fn directories(family: &str) -> io::Result<Vec<String>> {
+    folders(family, |file| file.strip_suffix(".xml").is_some_and(|stem| !stem.contains('.')))
+}
+
+/// Those of [`directories`] that are secured: the secrets stand beside the messages.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn secured(family: &str) -> io::Result<Vec<String>> {
+    folders(family, |file| file == "keys.json" || file == "SECRETS.txt")
+}
+
+/// The folders of a family that hold a file like this.
+pub(crate) fn folders(family: &str, wanted: fn(&str) -> bool) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(vectors_root().join(family))? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            names.push(format!("{family}/{}", entry.file_name().to_string_lossy()));
+        if !entry.file_type()?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(entry.path())? {
+            if wanted(&file?.file_name().to_string_lossy()) {
+                names.push(format!("{family}/{}", entry.file_name().to_string_lossy()));
+                break;
+            }
         }
     }
     names.sort();

@@ -16,7 +16,7 @@ pub mod tampered_trust;
 mod verdicts;
 pub mod wire;
 
-pub use census::{Census, FAMILIES, census, directories};
+pub use census::{Census, FAMILIES, census, directories, secured};
 pub use recording::{Direction, Head, Message, Recording, StartLine, vectors_root};
 pub use secrets::{DerivedKey, MessageKeys, Secrets, SecurityContext, from_hex};
 pub use verdicts::{Verdict, VerdictRow, verdicts};

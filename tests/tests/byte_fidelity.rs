@@ -11,7 +11,7 @@ use soap_session_core::soap::{AddressingVersion, HeaderBlock, ScVersion, SoapVer
 use soap_session_core::time::UnixMillis;
 use soap_session_core::xml::Limits;
 use soap_session_tests::dom::Node;
-use soap_session_tests::{Message, Recording, Secrets, directories};
+use soap_session_tests::{Message, Recording, Secrets, secured};
 use std::collections::BTreeMap;
 
 /// The recorded IVs, in the order in which `seal` asks.
@@ -266,7 +266,7 @@ fn recorded_messages_come_out_byte_for_byte() {
     let mut certificates = 0;
     let mut different = Vec::new();
     for family in ["wcf", "wcf-stories"] {
-        for name in directories(family).unwrap() {
+        for name in secured(family).unwrap() {
             let recording = Recording::open(&name).unwrap();
             let secrets = recording.secrets().unwrap();
             for message in recording.messages.iter().filter(|m| m.is_secured()) {

@@ -2,7 +2,7 @@
 
 use soap_session_core::base64;
 use soap_session_core::crypto::{RustCrypto, p_sha1};
-use soap_session_tests::{Recording, directories};
+use soap_session_tests::{Recording, secured};
 use std::collections::BTreeSet;
 
 const LABEL: &[u8] = b"WS-SecureConversationWS-SecureConversation";
@@ -18,7 +18,7 @@ fn every_recorded_key_is_derived_again() {
     let (mut recordings, mut combined, mut derived) = (0, 0, 0);
     let mut lengths = BTreeSet::new();
     for family in ["wcf", "wcf-stories"] {
-        for name in directories(family).unwrap() {
+        for name in secured(family).unwrap() {
             let Ok(secrets) = Recording::open(&name).unwrap().secrets() else { continue };
             for (file, context) in secrets.issued() {
                 let key = derive(&context.client_entropy, &[], &context.server_entropy, 0, context.key.len());

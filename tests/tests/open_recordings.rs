@@ -4,14 +4,14 @@ use soap_session_core::crypto::RustCrypto;
 use soap_session_core::secure::{OpenContext, Policy, open};
 use soap_session_core::xml::Limits;
 use soap_session_tests::opening::RecordedKeys;
-use soap_session_tests::{Recording, directories};
+use soap_session_tests::{Recording, secured};
 
 #[test]
 fn every_recorded_message_opens() {
     let mut opened = 0;
     let mut failed = 0;
     for family in ["wcf", "wcf-stories"] {
-        for name in directories(family).unwrap() {
+        for name in secured(family).unwrap() {
             let recording = Recording::open(&name).unwrap();
             let Some(keys) = RecordedKeys::of(&recording) else { continue };
             let policy = Policy::inspection();

@@ -5,7 +5,7 @@ mod play;
 mod table;
 
 use play::{Ids, Play};
-use soap_session_tests::directories;
+use soap_session_tests::secured;
 use soap_session_tests::story::Story;
 use std::collections::{BTreeMap, BTreeSet};
 use table::Expected::{self, But, Later, Same};
@@ -13,7 +13,7 @@ use table::TABLE;
 
 #[test]
 fn the_acceptor_answers_as_recorded() {
-    let names = [directories("wcf").unwrap(), directories("wcf-stories").unwrap()].concat();
+    let names = [secured("wcf").unwrap(), secured("wcf-stories").unwrap()].concat();
     let table: BTreeMap<&str, Expected> = TABLE.into_iter().collect();
     assert_eq!(table.len(), TABLE.len(), "a story is listed twice");
     let mut totals: BTreeMap<&str, u32> = BTreeMap::new();

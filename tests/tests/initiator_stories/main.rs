@@ -5,7 +5,7 @@ mod play;
 mod table;
 
 use play::{Play, RM_CLEAR, RM_HEADERS, clients};
-use soap_session_tests::directories;
+use soap_session_tests::secured;
 use soap_session_tests::story::Story;
 use soap_session_tests::wire::{header, is_rm, tree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ fn ordinary(story: &Story, number: u32) -> &'static str {
 
 #[test]
 fn the_initiator_lives_through_the_recorded_stories() {
-    let names = [directories("wcf").unwrap(), directories("wcf-stories").unwrap()].concat();
+    let names = [secured("wcf").unwrap(), secured("wcf-stories").unwrap()].concat();
     let table: BTreeMap<&str, Row> = TABLE.into_iter().map(|row| (row.0, row)).collect();
     assert_eq!(table.len(), TABLE.len(), "a story is listed twice");
     let mut totals: BTreeMap<&str, u32> = BTreeMap::new();
