@@ -67,12 +67,17 @@ pub struct Turn {
 pub struct Config(HashMap<String, String>);
 
 impl Config {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let pair = |item: &str| {
             let (key, value) = item.split_once('=').unwrap_or((item, ""));
             (key.to_owned(), value.to_owned())
         };
         Self(text.split(',').map(pair).collect())
+    }
+
+    /// The keys that are set. A line without a pair has none.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|key| !key.is_empty())
     }
 
     /// A value.
@@ -217,6 +222,11 @@ fn configs(name: &str) -> (Config, Config) {
     if let Some((_, config)) = CASES.iter().find(|(case, _)| *case == name) {
         return (Config::parse(config), Config::parse(config));
     }
+    recorded_configs(name)
+}
+
+/// The server's and the client's line of a story's `config.txt`.
+pub(crate) fn recorded_configs(name: &str) -> (Config, Config) {
     let text = fs::read_to_string(vectors_root().join(name).join("config.txt")).expect("config.txt");
     let line = |side: &str| {
         let prefix = format!("{side} spec ");
