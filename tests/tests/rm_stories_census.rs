@@ -2,8 +2,8 @@
 
 use soap_session_core::reliable::RmVersion;
 use soap_session_tests::rm_story::{
-    Body, Connection, Content, Envelope, ExchangeEnd, Line, Protection, Proxy, RmStory, Shape, Start, State, Transport,
-    UNTIMED, rm_stories,
+    Body, ClientEnd, Connection, Content, Envelope, ExchangeEnd, Line, Protection, Proxy, RmStory, Shape, Start, State,
+    Transport, UNTIMED, rm_stories,
 };
 use soap_session_tests::{Direction, Recording, directories};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,10 +157,9 @@ fn row(story: &RmStory) -> String {
             of.iter().filter_map(|e| e.sequence.as_ref()).map(|s| (s.id.as_str(), s.number)).collect();
         format!("{}/{}", of.len(), numbers.len())
     };
-    let ends = |states: &[State]| states.iter().map(|state| format!("{state:?}")).collect::<Vec<_>>().join(" ");
-    let clients: Vec<String> =
-        story.client_states().iter().map(|(c, states)| format!("{c} {}", ends(states))).collect();
-    let servers: Vec<String> = story.server_states().iter().map(|states| ends(states)).collect();
+    let clients: Vec<String> = story.client_ends().iter().map(|(client, end)| format!("{client} {end:?}")).collect();
+    let names = |states: &[State]| states.iter().map(|state| format!("{state:?}")).collect::<Vec<_>>().join(" ");
+    let servers: Vec<String> = story.server_states().iter().map(|states| names(states)).collect();
     format!(
         "| {} | {:?} | {} | {} | {} | {} | {} | {} | {} |",
         story.name,
@@ -183,10 +182,14 @@ fn the_stories_are_counted() {
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     let mut shapes = BTreeMap::<(Shape, bool), u32>::new();
+    let mut ends = BTreeMap::<ClientEnd, u32>::new();
     for story in &stories {
         println!("{}", row(story));
         let secured = story.client.protection != Protection::None;
         *shapes.entry((story.shape(), secured)).or_default() += 1;
+        for end in story.client_ends().into_values() {
+            *ends.entry(end).or_default() += 1;
+        }
         assert_eq!(story.shape() == Shape::Tcp, story.events.iter().any(|event| event.start == Start::Frame));
         assert_eq!(story.client.transport, story.server.transport);
         let calls_back = story.events.iter().any(|event| matches!(event.connection, Connection::Callback(_)));
@@ -208,6 +211,9 @@ fn the_stories_are_counted() {
         ((Shape::Tcp, false), 23),
         ((Shape::Tcp, true), 1),
     ];
+    let expected_ends =
+        [(ClientEnd::Closed, 103), (ClientEnd::Aborted, 8), (ClientEnd::CloseFailed, 4), (ClientEnd::Faulted, 47)];
+    assert_eq!(ends.into_iter().collect::<Vec<_>>(), expected_ends);
     assert_eq!(shapes.into_iter().collect::<Vec<_>>(), expected);
 }
 
