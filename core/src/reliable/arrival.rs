@@ -126,6 +126,10 @@ pub enum RmFaultKind {
     WsrmRequired,
     /// The endpoint takes no new sequences.
     EndpointUnavailable,
+    /// A message that is nothing to a reliable session, and names none (addressing's fault).
+    ActionNotSupported,
+    /// A request of the protocol lacks MessageID or ReplyTo (addressing's fault).
+    AddressingHeaderRequired,
 }
 
 /// A fault in a received message.

@@ -439,7 +439,11 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
     }
 
     fn reply_deadline(&self) -> Deadline {
-        self.waiting().filter(|(_, slot)| !slot.transferred()).map(|(_, slot)| slot.give_up).min().unwrap_or(Deadline::Never)
+        self.waiting()
+            .filter(|(_, slot)| !slot.transferred())
+            .map(|(_, slot)| slot.give_up)
+            .min()
+            .unwrap_or(Deadline::Never)
     }
 
     /// Everything that time brings.
@@ -456,7 +460,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             return;
         }
         self.common.tick(now);
-        let late = self.waiting().find(|(_, slot)| !slot.transferred() && slot.give_up.due(now)).map(|(number, _)| number);
+        let late =
+            self.waiting().find(|(_, slot)| !slot.transferred() && slot.give_up.due(now)).map(|(number, _)| number);
         if let Some(number) = late
             && self.common.phase == SessionPhase::Opened
         {

@@ -165,11 +165,7 @@ fn acknowledgement<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: u
         ClientWant::Acknowledge | ClientWant::CloseResponse | ClientWant::TerminateResponse => {
             Some(common.acknowledgement(inbound))
         }
-        ClientWant::Message(_)
-        | ClientWant::Close
-        | ClientWant::Terminate
-        | ClientWant::Ask
-        | ClientWant::Poll => {
+        ClientWant::Message(_) | ClientWant::Close | ClientWant::Terminate | ClientWant::Ask | ClientWant::Poll => {
             if common.connection() {
                 return common.piggyback();
             }

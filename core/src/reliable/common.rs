@@ -2,7 +2,7 @@
 
 use super::arrival::{AcknowledgementHeader, Arrival, RmBody, RmFaultKind};
 use super::destination::{Destination, Place};
-use super::frame::{Acknowledgement, HeaderOrder};
+use super::frame::Acknowledgement;
 use super::identifier::Identifier;
 use super::outbound::Outbound;
 use super::phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
@@ -235,9 +235,9 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
         let (kind, code) = fault_kind(self.version(), error);
         // Which sequence the detail names is WCF's habit: its own for what its sender noticed, else the one received.
         let outbound = match error {
-            SessionError::Inactive { .. } | SessionError::RetriesExhausted { .. } | SessionError::ReplyTimeout { .. } => {
-                true
-            }
+            SessionError::Inactive { .. }
+            | SessionError::RetriesExhausted { .. }
+            | SessionError::ReplyTimeout { .. } => true,
             SessionError::Violation(violation) => matches!(
                 violation,
                 Violation::AcknowledgedNeverSent
@@ -288,8 +288,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
     /// The sequences are over: so is the session.
     pub(super) fn look_whether_over(&mut self) {
         let out = self.outbound.as_ref().is_none_or(|outbound| outbound.phase == SourcePhase::Ended);
-        let inward = !self.connection()
-            || self.inbound.as_ref().is_none_or(|inbound| inbound.phase == DestinationPhase::Ended);
+        let inward =
+            !self.connection() || self.inbound.as_ref().is_none_or(|inbound| inbound.phase == DestinationPhase::Ended);
         let answered = self.owed.close.is_none() && self.owed.terminate.is_none();
         if self.phase == SessionPhase::Closing && out && inward && answered {
             let _ = self.step(SessionEvent::Ended);
@@ -371,9 +371,6 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
             buffer_remaining: self.settings.flow_control.then(|| inbound.room()),
         }
     }
-
-    /// In which order a duplex session's headers stand.
-    pub(super) const ORDER: HeaderOrder = HeaderOrder::AcknowledgementFirst;
 
     /// Takes the acknowledgement of a message in.
     pub(super) fn hear_acknowledgement(
@@ -484,7 +481,10 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
                 | RmFaultKind::WsrmRequired
                 | RmFaultKind::EndpointUnavailable,
             ) => Some(error),
-            None => arrival.sequence.is_none().then_some(error),
+            // An application's fault has a place in the sequence.
+            Some(RmFaultKind::ActionNotSupported | RmFaultKind::AddressingHeaderRequired) | None => {
+                arrival.sequence.is_none().then_some(error)
+            }
         }
     }
 }

@@ -27,9 +27,8 @@ pub(super) fn hear<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: u
         inbound.owe(now);
     }
     let request = || arrival.message_id.and_then(Identifier::new);
-    let sends = |identifier: &[u8]| {
-        common.outbound.as_ref().is_some_and(|outbound| outbound.source.identifier.is(identifier))
-    };
+    let sends =
+        |identifier: &[u8]| common.outbound.as_ref().is_some_and(|outbound| outbound.source.identifier.is(identifier));
     match arrival.body {
         RmBody::CloseSequence { identifier, last } => {
             if sends(identifier) {

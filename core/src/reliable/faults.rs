@@ -49,6 +49,10 @@ pub(super) const fn reason(kind: RmFaultKind, error: Option<SessionError>) -> Fa
         (RmFaultKind::WsrmRequired, _) => {
             "The incoming message is not a WS-ReliableMessaging 1.1 message and could not be processed."
         }
+        (RmFaultKind::ActionNotSupported, _) => "The action cannot be processed at the receiver.",
+        (RmFaultKind::AddressingHeaderRequired, _) => {
+            "A required header representing a Message Addressing Property is not present"
+        }
         (RmFaultKind::EndpointUnavailable, _) => "The endpoint is not accepting new reliable sessions.",
         (RmFaultKind::SequenceTerminated, Some(error)) => terminated(error),
         (RmFaultKind::SequenceTerminated, None) => "The reliable session cannot continue.",
@@ -99,7 +103,9 @@ const fn terminated(error: SessionError) -> &'static str {
             | Violation::LastNumberTooSmall
             | Violation::LastNumberChanged
             | Violation::ReplyTo
-            | Violation::UnexpectedMessage => "The remote endpoint sent a message that the reliable session does not allow.",
+            | Violation::UnexpectedMessage => {
+                "The remote endpoint sent a message that the reliable session does not allow."
+            }
         },
         SessionError::Remote { .. }
         | SessionError::OpenTimeout { .. }

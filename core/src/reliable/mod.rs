@@ -1,5 +1,6 @@
 //! WS-ReliableMessaging, February 2005 and 1.1, as WCF speaks it: both roles, one-way, request-reply and duplex.
 
+mod acceptor;
 mod arrival;
 mod client;
 mod client_frames;
@@ -16,22 +17,25 @@ mod phase;
 mod ranges;
 mod reason;
 mod requestor;
+mod service;
+mod service_frames;
+mod service_hear;
 mod settings;
 mod source;
 mod version;
 
+pub use acceptor::{AcceptorWant, Admission, ReliableAcceptor};
 pub use arrival::{
     AcknowledgementHeader, Arrival, IncompleteSequenceBehavior, Offer, RmBody, RmFaultKind, RmFaultSeen, SequenceHeader,
 };
 pub use client::{Client, ClientAddresses, ClientWant, LONGEST_ADDRESS};
 pub use common::{Heard, Shape, Told};
-pub use frame::{
-    Acknowledgement, FaultReason, Frame, FrameAction, FrameBody, HeaderOrder, RmFault, SequencePlace,
-};
+pub use frame::{Acknowledgement, FaultReason, Frame, FrameAction, FrameBody, HeaderOrder, RmFault, SequencePlace};
 pub use identifier::{Identifier, LONGEST_IDENTIFIER};
 pub use phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourceEvent, SourcePhase};
 pub use ranges::{MAX_MESSAGE_NUMBER, MAX_RANGES, Range, Ranges};
 pub use reason::{SendRefused, SessionError, Violation};
+pub use service::{ReliableSessionId, Service, ServiceWant};
 pub use settings::{MAX_TRANSFER_WINDOW, ReliableSettings, TransmissionSettings};
 pub use source::Ticket;
 pub use version::{NETRM, RmAction, RmVersion};

@@ -154,11 +154,7 @@ impl<P, const WINDOW: usize> Outbound<P, WINDOW> {
     }
 
     /// Takes in an acknowledgement of this sequence (one-way and duplex).
-    pub(super) fn acknowledge(
-        &mut self,
-        now: Instant,
-        header: &AcknowledgementHeader<'_>,
-    ) -> Result<(), SessionError> {
+    pub(super) fn acknowledge(&mut self, now: Instant, header: &AcknowledgementHeader<'_>) -> Result<(), SessionError> {
         let violation = |what| Err(SessionError::Violation(what));
         if header.is_final {
             // Before CloseSequence nobody asked for it; after it everything must be there.

@@ -37,8 +37,7 @@ pub enum SessionEvent {
 
 impl SessionPhase {
     /// All states, in chart order.
-    pub const ALL: [Self; 6] =
-        [Self::Created, Self::Opening, Self::Opened, Self::Closing, Self::Closed, Self::Faulted];
+    pub const ALL: [Self; 6] = [Self::Created, Self::Opening, Self::Opened, Self::Closing, Self::Closed, Self::Faulted];
 
     /// The state after `event`; `None` refuses it.
     ///

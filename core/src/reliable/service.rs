@@ -201,9 +201,10 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         if !matches!(self.common.phase, SessionPhase::Opened | SessionPhase::Closing) {
             return None;
         }
+        let connection = self.common.connection();
         let inbound = self.common.inbound.as_mut()?;
         let number = inbound.take()?;
-        if self.common.connection() && inbound.told_no_room() {
+        if connection && inbound.told_no_room() {
             inbound.owe(now);
         }
         if let Some(request) = self.requests.iter_mut().find(|request| request.number == number) {
@@ -285,11 +286,12 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         self.common.step(SessionEvent::Close)?;
         match before {
             SessionPhase::Opening | SessionPhase::Opened => {}
-            SessionPhase::Created | SessionPhase::Closing | SessionPhase::Closed | SessionPhase::Faulted => return Ok(()),
+            SessionPhase::Created | SessionPhase::Closing | SessionPhase::Closed | SessionPhase::Faulted => {
+                return Ok(());
+            }
         }
         self.common.close_until = now.after(self.common.settings.close_timeout);
-        let unanswered =
-            self.requests.iter().any(|request| !matches!(request.state, RequestState::Replied(..)));
+        let unanswered = self.requests.iter().any(|request| !matches!(request.state, RequestState::Replied(..)));
         if unanswered {
             self.fail(SessionError::UnansweredRequests);
             return Ok(());
@@ -400,7 +402,8 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             return;
         }
         let ended = self.common.inbound.as_ref().is_none_or(|inbound| inbound.phase == DestinationPhase::Ended);
-        let answered = self.held.iter().all(|(_, holding)| !matches!(holding, Holding::Terminate(_) | Holding::Close(_)));
+        let answered =
+            self.held.iter().all(|(_, holding)| !matches!(holding, Holding::Terminate(_) | Holding::Close(_)));
         if self.common.phase == SessionPhase::Closing && ended && answered {
             let _ = self.common.step(SessionEvent::Ended);
             self.drop_exchanges();
@@ -410,17 +413,16 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
     /// Is this exchange's answer there?
     fn ready(&self, holding: &Holding) -> bool {
         match holding {
-            Holding::Request(number) => self.requests.iter().any(|request| {
-                request.number == *number && matches!(request.state, RequestState::Replied(..))
-            }),
+            Holding::Request(number) => self
+                .requests
+                .iter()
+                .any(|request| request.number == *number && matches!(request.state, RequestState::Replied(..))),
             Holding::Last | Holding::Close(_) | Holding::Terminate(_) => {
                 self.common.phase == SessionPhase::Closing || self.common.shape == Shape::OneWay
             }
-            Holding::Created(_)
-            | Holding::Acknowledgement(_)
-            | Holding::Fault(_)
-            | Holding::Empty
-            | Holding::Drop => true,
+            Holding::Created(_) | Holding::Acknowledgement(_) | Holding::Fault(_) | Holding::Empty | Holding::Drop => {
+                true
+            }
         }
     }
 

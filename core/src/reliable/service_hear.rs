@@ -152,9 +152,9 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             if header.ranges.last().is_some_and(|greatest| greatest >= self.next_reply) {
                 return Err(SessionError::Violation(Violation::AcknowledgedNeverSent));
             }
-            self.requests.retain(|request| {
-                !matches!(request.state, RequestState::Replied(reply, _) if header.ranges.contains(reply))
-            });
+            self.requests.retain(
+                |request| !matches!(request.state, RequestState::Replied(reply, _) if header.ranges.contains(reply)),
+            );
         }
         match arrival.body {
             RmBody::CloseSequence { last, .. } => self.hear_close_sequence(from, last, arrival),

@@ -50,10 +50,6 @@ impl<P> Slot<P> {
     pub(super) const fn transferred(&self) -> bool {
         self.item.is_none()
     }
-
-    pub(super) const fn retries(&self) -> u32 {
-        self.retries
-    }
 }
 
 /// Why an acknowledgement cannot be.
@@ -412,11 +408,8 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
                 result = result.and(self.again(index, now));
             }
         }
-        self.timer = if self.in_window() > 0 {
-            Deadline::At(now.after(self.estimate.timeout()))
-        } else {
-            Deadline::Never
-        };
+        self.timer =
+            if self.in_window() > 0 { Deadline::At(now.after(self.estimate.timeout())) } else { Deadline::Never };
         self.admit(now);
         result
     }

@@ -1,0 +1,448 @@
+//! The service's side: the reliable sessions of one endpoint, and the door to them.
+//!
+//! ```text
+//!   hear(CreateSequence)  -> a session that waits   poll -> CreateSequenceResponse    accept() -> it is the application's
+//!   hear(message)         -> Heard::Message         take(), reply(), send()           poll -> reply, acknowledgement
+//!   hear(TerminateSequence)                         close()                           poll -> the last answers
+//! ```
+//!
+//! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
+
+use super::arrival::{Arrival, Offer, RmBody, RmFaultKind};
+use super::client::LONGEST_ADDRESS;
+use super::common::{Heard, Shape};
+use super::frame::{Frame, FrameAction, FrameBody, RmFault};
+use super::identifier::Identifier;
+use super::phase::SessionPhase;
+use super::reason::SessionError;
+use super::service::{Holding, ReliableSessionId, Service, ServiceWant};
+use super::settings::ReliableSettings;
+use super::version::RmVersion;
+use crate::chance::{Chance, Entropy, Uuid};
+use crate::exchange::{Exchange, Outgoing};
+use crate::soap::{AddressingVersion, FaultCode};
+use crate::time::{Deadline, Instant};
+use heapless::Vec;
+
+/// Refusals that wait to be sent, to who has no session.
+const REFUSALS: usize = 8;
+
+/// What the acceptor wants to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AcceptorWant {
+    /// Something of this session.
+    Session(ReliableSessionId, ServiceWant),
+    /// A fault for who has no session, in answer to what came by this exchange or connection.
+    Refusal(Exchange),
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Admission {
+    /// The session that it belongs to, if it has one.
+    pub session: Option<ReliableSessionId>,
+    /// What it was.
+    pub heard: Heard,
+}
+
+/// A fault for who has no session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Refusal {
+    from: Exchange,
+    /// `None`: no fault at all, HTTP's 202.
+    kind: Option<RmFaultKind>,
+    code: FaultCode,
+    identifier: Option<Identifier>,
+    relates_to: Option<Identifier>,
+}
+
+/// The reliable sessions of one endpoint, all of one [`Shape`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReliableAcceptor<
+    P,
+    const SESSIONS: usize = 16,
+    const WINDOW: usize = 8,
+    const RANGES: usize = 9,
+    const REQUESTS: usize = 16,
+    const EXCHANGES: usize = 16,
+> {
+    settings: ReliableSettings,
+    shape: Shape,
+    entropy: Chance,
+    sessions: Vec<Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>, SESSIONS>,
+    refusals: Vec<Refusal, REFUSALS>,
+    next_id: u32,
+    accepting: bool,
+}
+
+impl<
+    P: Outgoing,
+    const SESSIONS: usize,
+    const WINDOW: usize,
+    const RANGES: usize,
+    const REQUESTS: usize,
+    const EXCHANGES: usize,
+> ReliableAcceptor<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES>
+{
+    /// An endpoint without sessions.
+    pub const fn new(settings: ReliableSettings, shape: Shape, entropy: Chance) -> Self {
+        Self { settings, shape, entropy, sessions: Vec::new(), refusals: Vec::new(), next_id: 1, accepting: true }
+    }
+
+    /// Takes no new sequences from now on: they are refused with EndpointUnavailable.
+    pub const fn stop(&mut self) {
+        self.accepting = false;
+    }
+
+    /// The next session that waits to be accepted, oldest first. Until then its messages wait too.
+    pub fn accept(&mut self) -> Option<ReliableSessionId> {
+        let waiting = self.sessions.iter_mut().find(|session| session.phase() == SessionPhase::Opening)?;
+        waiting.accept();
+        Some(waiting.id())
+    }
+
+    /// How many sessions there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// How many sessions wait to be accepted: those that `max_pending_channels` counts.
+    pub fn pending(&self) -> usize {
+        self.sessions.iter().filter(|session| session.phase() == SessionPhase::Opening).count()
+    }
+
+    /// A session; `None` once it is forgotten.
+    pub fn session(&self, id: ReliableSessionId) -> Option<&Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>> {
+        self.sessions.iter().find(|session| session.id() == id)
+    }
+
+    /// A session, to tell it something.
+    pub fn session_mut(
+        &mut self,
+        id: ReliableSessionId,
+    ) -> Option<&mut Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>> {
+        self.sessions.iter_mut().find(|session| session.id() == id)
+    }
+
+    /// The sessions, oldest first.
+    pub fn sessions(&self) -> impl Iterator<Item = &Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>> {
+        self.sessions.iter()
+    }
+
+    /// Forgets a session that is over and has nothing left to send or to tell. What still comes for it is answered with
+    /// UnknownSequence. `false` if it is not so far.
+    pub fn forget(&mut self, id: ReliableSessionId) -> bool {
+        match self.sessions.iter().position(|session| session.id() == id && session.is_spent()) {
+            Some(index) => {
+                self.sessions.remove(index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The exchange is gone: its client went away.
+    pub fn exchange_failed(&mut self, exchange: Exchange) {
+        self.refusals.retain(|refusal| refusal.from != exchange);
+        for session in &mut self.sessions {
+            session.exchange_failed(exchange);
+        }
+    }
+
+    /// Takes a message in that came by this exchange or, on duplex sessions, this connection. `token`: the identifier of
+    /// the secure conversation that protected it. Over exchanges each gets an answer through [`next`](Self::next).
+    pub fn hear(&mut self, now: Instant, from: Exchange, token: Option<&[u8]>, arrival: &Arrival<'_>) -> Admission {
+        if let RmBody::CreateSequence { .. } = arrival.body {
+            return self.create(now, from, token, arrival);
+        }
+        let nobody = |heard| Admission { session: None, heard };
+        let index = self.sessions.iter().position(|session| session.is_named_by(arrival));
+        let bound = |session: &Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>| {
+            session.token.as_ref().map(Identifier::as_bytes) == token
+        };
+        match index.and_then(|index| self.sessions.get_mut(index)) {
+            Some(session) if bound(session) && !(session.phase().is_over() && session.common.connection()) => {
+                if !session.has_room_to_hold() && !session.common.connection() {
+                    // No room for one more exchange: it gets 202, and the client tries again.
+                    return self.refuse_room(from);
+                }
+                let heard = session.hear(now, from, arrival);
+                Admission { session: Some(session.id()), heard }
+            }
+            Some(_) | None => {
+                let (kind, code) = self.kind_of_stranger(arrival);
+                let identifier = named_by(arrival).and_then(Identifier::new);
+                self.refuse(from, arrival, kind, code, identifier);
+                nobody(Heard::Refused(SessionError::Remote { kind: Some(kind), code }))
+            }
+        }
+    }
+
+    /// What a message for no session is answered with.
+    fn kind_of_stranger(&self, arrival: &Arrival<'_>) -> (RmFaultKind, FaultCode) {
+        let names_a_sequence = named_by(arrival).is_some();
+        let kind = match (names_a_sequence, self.settings.version, arrival.action) {
+            (true, _, _) => RmFaultKind::UnknownSequence,
+            (false, RmVersion::V11, _) => RmFaultKind::WsrmRequired,
+            (false, RmVersion::February2005, _) => RmFaultKind::ActionNotSupported,
+        };
+        (kind, FaultCode::Sender)
+    }
+
+    fn refuse_room(&mut self, from: Exchange) -> Admission {
+        let refusal = Refusal { from, kind: None, code: FaultCode::Receiver, identifier: None, relates_to: None };
+        let _ = self.refusals.push(refusal);
+        Admission { session: None, heard: Heard::NoRoom }
+    }
+
+    fn refuse(
+        &mut self,
+        from: Exchange,
+        arrival: &Arrival<'_>,
+        kind: RmFaultKind,
+        code: FaultCode,
+        identifier: Option<Identifier>,
+    ) {
+        if self.refusals.is_full() {
+            // The oldest has waited longest for a driver that does not come.
+            self.refusals.remove(0);
+        }
+        let relates_to = arrival.message_id.and_then(Identifier::new);
+        let _ = self.refusals.push(Refusal { from, kind: Some(kind), code, identifier, relates_to });
+    }
+
+    /// CreateSequence.
+    fn create(&mut self, now: Instant, from: Exchange, token: Option<&[u8]>, arrival: &Arrival<'_>) -> Admission {
+        match self.admit(now, from, token, arrival) {
+            Ok(id) => Admission { session: Some(id), heard: Heard::Protocol },
+            Err((kind, code)) => {
+                self.refuse(from, arrival, kind, code, None);
+                Admission { session: None, heard: Heard::Refused(SessionError::Remote { kind: Some(kind), code }) }
+            }
+        }
+    }
+
+    fn admit(
+        &mut self,
+        now: Instant,
+        from: Exchange,
+        token: Option<&[u8]>,
+        arrival: &Arrival<'_>,
+    ) -> Result<ReliableSessionId, (RmFaultKind, FaultCode)> {
+        let refused = || (RmFaultKind::CreateSequenceRefused, FaultCode::Sender);
+        let RmBody::CreateSequence { acks_to, expires, offer, token: named } = arrival.body else {
+            return Err(refused());
+        };
+        let message_id = arrival.message_id.ok_or((RmFaultKind::AddressingHeaderRequired, FaultCode::Sender))?;
+        let wants_reply_to = self.settings.addressing == AddressingVersion::August2004;
+        if wants_reply_to && arrival.reply_to.is_none() {
+            return Err((RmFaultKind::AddressingHeaderRequired, FaultCode::Sender));
+        }
+        let message_id = Identifier::new(message_id).ok_or_else(refused)?;
+        // Under a secure conversation the sequence is bound to its token, which must be the one that protects the message.
+        if token.is_some() && named != token {
+            return Err(refused());
+        }
+        let offer = self.offered(offer, acks_to)?;
+        if let Some(known) = self.repeated(&message_id, offer.as_ref(), token) {
+            known.answer_create(from, message_id);
+            return Ok(known.id());
+        }
+        let address = arrival.to.unwrap_or(&[]);
+        let address: Vec<u8, LONGEST_ADDRESS> = Vec::from_slice(address).map_err(|_| refused())?;
+        let anonymous = self.settings.addressing.anonymous().as_bytes();
+        let client = match arrival.reply_to.filter(|reply_to| *reply_to != anonymous) {
+            Some(reply_to) => Some(Vec::from_slice(reply_to).map_err(|_| refused())?),
+            None => None,
+        };
+        let expires: Vec<u8, 32> = Vec::from_slice(expires.unwrap_or(&[])).map_err(|_| refused())?;
+        let token = match token {
+            Some(token) => Some(Identifier::new(token).ok_or_else(refused)?),
+            None => None,
+        };
+        if !self.accepting {
+            return Err((RmFaultKind::EndpointUnavailable, FaultCode::Receiver));
+        }
+        if self.pending() >= usize::from(self.settings.max_pending_channels) || self.sessions.is_full() {
+            return Err((RmFaultKind::ConnectionLimitReached, FaultCode::Receiver));
+        }
+        let id = ReliableSessionId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        let sequence = Identifier::of(Uuid::random(&mut self.entropy));
+        let mut seed = [0; 32];
+        self.entropy.fill(&mut seed);
+        let mut session = Service::new(id, now, self.shape, &self.settings, sequence, offer, Chance::new(&seed));
+        (session.address, session.client, session.expires, session.token) = (address, client, expires, token);
+        session.answer_create(from, message_id);
+        // Room was seen above.
+        let _ = self.sessions.push(session);
+        Ok(id)
+    }
+
+    /// The offer, if it is one that this shape takes.
+    fn offered(
+        &self,
+        offer: Option<Offer<'_>>,
+        acks_to: &[u8],
+    ) -> Result<Option<Identifier>, (RmFaultKind, FaultCode)> {
+        let refused = || (RmFaultKind::CreateSequenceRefused, FaultCode::Sender);
+        match (offer, self.shape, self.settings.version) {
+            (None, Shape::OneWay, _) => Ok(None),
+            (None, Shape::RequestReply | Shape::Duplex, _) => Err(refused()),
+            (Some(_), Shape::OneWay, RmVersion::February2005) => Err(refused()),
+            // 1.1 may leave an offer aside.
+            (Some(_), Shape::OneWay, RmVersion::V11) => Ok(None),
+            (Some(offer), Shape::RequestReply | Shape::Duplex, version) => {
+                if version == RmVersion::V11 && offer.endpoint != Some(acks_to) {
+                    return Err(refused());
+                }
+                Identifier::new(offer.identifier).map(Some).ok_or_else(refused)
+            }
+        }
+    }
+
+    /// The session that this CreateSequence has made before: by what it offers, or else by its MessageID.
+    fn repeated(
+        &mut self,
+        message_id: &Identifier,
+        offer: Option<&Identifier>,
+        token: Option<&[u8]>,
+    ) -> Option<&mut Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>> {
+        self.sessions.iter_mut().find(|session| {
+            let same = match (offer, &session.offer) {
+                (Some(offered), Some(known)) => offered == known,
+                (Some(_), None) => false,
+                (None, _) => session.created_by.as_ref() == Some(message_id),
+            };
+            same && session.token.as_ref().map(Identifier::as_bytes) == token && !session.phase().is_over()
+        })
+    }
+
+    /// What is to be sent now, if anything.
+    pub fn next(&mut self, now: Instant) -> Option<AcceptorWant> {
+        if let Some(refusal) = self.refusals.first() {
+            return Some(AcceptorWant::Refusal(refusal.from));
+        }
+        self.sessions.iter_mut().find_map(|session| {
+            let id = session.id();
+            session.next(now).map(|want| AcceptorWant::Session(id, want))
+        })
+    }
+
+    /// The message to be written for `want`; `None` for one without a message.
+    pub fn frame(&self, want: AcceptorWant) -> Option<Frame<'_>> {
+        match want {
+            AcceptorWant::Session(id, want) => self.session(id)?.frame(want),
+            AcceptorWant::Refusal(from) => {
+                let refusal = self.refusals.iter().find(|refusal| refusal.from == from)?;
+                let kind = refusal.kind?;
+                let anonymous = self.settings.addressing.anonymous().as_bytes();
+                let says_to = self.shape == Shape::Duplex || self.settings.addressing == AddressingVersion::August2004;
+                let fault = RmFault {
+                    kind,
+                    code: refusal.code,
+                    identifier: refusal.identifier.as_ref().map_or(&[], Identifier::as_bytes),
+                    reason: super::faults::reason(kind, None),
+                };
+                Some(Frame {
+                    relates_to: refusal.relates_to.as_ref().map(Identifier::as_bytes),
+                    body: FrameBody::Fault(fault, None),
+                    ..super::client_frames::bare(FrameAction::Fault, says_to.then_some(anonymous))
+                })
+            }
+        }
+    }
+
+    /// It was written, and goes out now.
+    pub fn sent(&mut self, now: Instant, want: AcceptorWant) {
+        match want {
+            AcceptorWant::Session(id, want) => {
+                if let Some(session) = self.session_mut(id) {
+                    session.sent(now, want);
+                }
+            }
+            AcceptorWant::Refusal(from) => {
+                if let Some(index) = self.refusals.iter().position(|refusal| refusal.from == from) {
+                    self.refusals.remove(index);
+                }
+            }
+        }
+    }
+
+    /// Until when there is nothing to do.
+    pub fn deadline(&self) -> Deadline {
+        self.sessions.iter().map(Service::deadline).min().unwrap_or(Deadline::Never)
+    }
+}
+
+/// The sequence that a message names, if it names one. UnknownSequence tells the acknowledged one first, as WCF does.
+fn named_by<'a>(arrival: &Arrival<'a>) -> Option<&'a [u8]> {
+    let body = match arrival.body {
+        RmBody::CloseSequence { identifier, .. }
+        | RmBody::TerminateSequence { identifier, .. }
+        | RmBody::CloseSequenceResponse { identifier }
+        | RmBody::TerminateSequenceResponse { identifier } => Some(identifier),
+        RmBody::Fault(fault) => fault.identifier,
+        RmBody::None | RmBody::CreateSequence { .. } | RmBody::CreateSequenceResponse { .. } => None,
+    };
+    let acknowledged = arrival.acknowledgement.as_ref().map(|header| header.identifier);
+    let sequence = arrival.sequence.map(|sequence| sequence.identifier);
+    acknowledged.or(sequence).or(arrival.ack_requested).or(body)
+}
+
+impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usize, const EXCHANGES: usize>
+    Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>
+{
+    /// Does every sequence that the message names belong to this session, and does it name one?
+    fn is_named_by(&self, arrival: &Arrival<'_>) -> bool {
+        let receives = |identifier: &[u8]| self.identifier().is_some_and(|own| own.is(identifier));
+        let sends = |identifier: &[u8]| self.offer.as_ref().is_some_and(|own| own.is(identifier));
+        let mut named = false;
+        let mut ours = true;
+        let mut note = |own: bool| {
+            named = true;
+            ours &= own;
+        };
+        if let Some(sequence) = arrival.sequence {
+            note(receives(sequence.identifier));
+        }
+        if let Some(identifier) = arrival.ack_requested {
+            note(receives(identifier));
+        }
+        if let Some(header) = &arrival.acknowledgement {
+            note(sends(header.identifier));
+        }
+        match arrival.body {
+            RmBody::CloseSequence { identifier, .. } | RmBody::TerminateSequence { identifier, .. } => {
+                // The other direction's is an offence of this session, not a stranger's.
+                note(receives(identifier) || sends(identifier));
+            }
+            RmBody::CloseSequenceResponse { identifier } | RmBody::TerminateSequenceResponse { identifier } => {
+                note(sends(identifier));
+            }
+            RmBody::Fault(fault) => {
+                if let Some(identifier) = fault.identifier {
+                    note(receives(identifier) || sends(identifier));
+                }
+            }
+            RmBody::None | RmBody::CreateSequence { .. } | RmBody::CreateSequenceResponse { .. } => {}
+        }
+        named && ours
+    }
+
+    /// The CreateSequence, first or repeated, gets its answer.
+    fn answer_create(&mut self, from: Exchange, message_id: Identifier) {
+        self.created_by = Some(message_id.clone());
+        if self.common.connection() {
+            self.connection = from;
+            self.owes_create = true;
+        } else {
+            self.hold(from, Holding::Created(Some(message_id)));
+        }
+    }
+}
