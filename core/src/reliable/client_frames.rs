@@ -70,7 +70,8 @@ where
     let anonymous = common.settings.addressing.anonymous().as_bytes();
     let local = client.addresses.local.as_deref();
     // Requests of the protocol say ReplyTo only where it says something: absent means anonymous in WS-Addressing 1.0.
-    let reply_to = local.or((common.settings.addressing == AddressingVersion::August2004).then_some(anonymous));
+    let explicit = common.settings.addressing == AddressingVersion::August2004;
+    let reply_to = local.or_else(|| explicit.then_some(anonymous));
     let of = |action| bare(FrameAction::Rm(action), Some(to));
     let request = |message_id: Uuid, action, body| Frame { message_id: Some(message_id), reply_to, body, ..of(action) };
     let outbound = common.outbound.as_ref();

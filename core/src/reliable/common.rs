@@ -465,7 +465,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
     }
 
     /// What a received fault does to the session.
-    pub(super) fn hear_fault(&mut self, arrival: &Arrival<'_>) -> Option<SessionError> {
+    pub(super) fn hear_fault(&self, arrival: &Arrival<'_>) -> Option<SessionError> {
         let RmBody::Fault(fault) = &arrival.body else { return None };
         let error = SessionError::Remote { kind: fault.kind, code: fault.code };
         match fault.kind {

@@ -85,7 +85,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         let tells = settings.flow_control || self.common.shape == Shape::RequestReply;
         Some(Acknowledgement {
             identifier: &inbound.identifier,
-            ranges: frozen.map_or(inbound.ranges(), core::slice::from_ref),
+            ranges: frozen.map_or_else(|| inbound.ranges(), core::slice::from_ref),
             is_final: settings.version == RmVersion::V11 && inbound.last().is_some(),
             buffer_remaining: tells.then(|| inbound.room()),
         })

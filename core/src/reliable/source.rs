@@ -355,7 +355,8 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
     pub(super) fn acknowledge(&mut self, now: Instant, header: &AcknowledgementHeader<'_>) -> Result<(), Exhausted> {
         let mut result = Ok(());
         for range in header.ranges.as_slice() {
-            result = result.and(self.transfer(now, *range, header.buffer_remaining));
+            let done = self.transfer(now, *range, header.buffer_remaining);
+            result = result.and(done);
         }
         result
     }
@@ -405,7 +406,8 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         let mut result = Ok(());
         for index in from..self.window.min(self.in_window()) as usize {
             if self.slots.get(index).is_some_and(|slot| !slot.transferred() && !slot.wanted) {
-                result = result.and(self.again(index, now));
+                let done = self.again(index, now);
+                result = result.and(done);
             }
         }
         self.timer =
@@ -461,7 +463,8 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
             } else if !slot.hurried && !slot.wanted {
                 slot.hurried = true;
                 lost = true;
-                result = result.and(self.again(index, now));
+                let done = self.again(index, now);
+                result = result.and(done);
             }
         }
         if lost {
