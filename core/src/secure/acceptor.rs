@@ -13,7 +13,7 @@
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
 use super::binding::{AcceptorSettings, Binding, Bootstrap, KeyEntropyMode};
 use super::context_name::ContextName;
-use super::conversation::{Misuse, UrnUuid, combined_key, octets, signature_value};
+use super::conversation::{Misuse, UrnUuid, combined_key, octets, signature_value, trust_request};
 use super::emit::UniqueIds;
 use super::exchange::{Exchange, Outgoing};
 use super::keyring::Keyring;
@@ -23,15 +23,16 @@ use super::peek::{Peek, peek};
 use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::replay::ReplayTable;
 use super::server_session::{Generation, KeyUse, Session, SessionId};
-use super::trust::{RequestSecurityToken, read_request};
 use super::{Credentials, Element, Encryption, Policy, Refusal, WireFault};
 use crate::chance::{Chance, Entropy, Uuid};
 use crate::crypto::{Backend, RustCrypto, SecretKey, p_sha1};
 use crate::soap::RequestType;
 use crate::time::{Deadline, Instant, UnixMillis, Wall};
-use crate::xml::Reader;
 use core::marker::PhantomData;
 use heapless::{String, Vec};
+
+/// How a request's body must be protected, by its action.
+pub(super) type Contract<'c> = &'c dyn Fn(&[u8]) -> Option<Encryption>;
 
 /// What a received request was.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -121,7 +122,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         self.session(session).map(|session| session.phase)
     }
 
-    /// A session's identifier (`urn:uuid:...`).
+    /// A session's identifier (`urn:uuid:...`): what a reference to its token has to name, whatever the key's instance.
     pub fn identifier(&self, session: SessionId) -> Option<&[u8]> {
         self.session(session).map(|session| session.identifier.as_bytes())
     }
@@ -195,6 +196,25 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         credentials: &C,
         message: &mut [u8],
     ) -> Result<Incoming, Misuse> {
+        let contract = self.settings.contract;
+        let (incoming, open) = self.take(now, exchange, credentials, &contract, message)?;
+        // `take` has seen the room.
+        let _ = self.exchanges.push(open);
+        Ok(incoming)
+    }
+
+    /// Judges a request. What its exchange is owed comes beside it, and is not in the books yet; there is room for it.
+    ///
+    /// # Errors
+    /// [`Misuse::TooManyCalls`]. Nothing has changed.
+    pub(super) fn take<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        exchange: Exchange,
+        credentials: &C,
+        contract: Contract<'_>,
+        message: &mut [u8],
+    ) -> Result<(Incoming, OpenExchange<P>), Misuse> {
         if self.exchanges.is_full() {
             return Err(Misuse::TooManyCalls { limit: u16::try_from(EXCHANGES).unwrap_or(u16::MAX) });
         }
@@ -203,7 +223,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         }
         let (peeked, outcome) = match peek(message, self.binding.addressing, &self.binding.limits) {
             Ok(peeked) => {
-                let outcome = self.judge(now, credentials, message, &peeked);
+                let outcome = self.judge(now, credentials, contract, message, &peeked);
                 (peeked, outcome)
             }
             Err(refusal) => (Peek::default(), Err(refusal.into())),
@@ -212,16 +232,15 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             Ok(done) => done,
             Err(Rejection { refusal, answer }) => (Incoming::Refused(refusal), answer),
         };
-        let open = OpenExchange { exchange, message_id: peeked.message_id, action: peeked.action, answer };
-        // Room was seen above.
-        let _ = self.exchanges.push(open);
-        Ok(incoming)
+        let Peek { action, message_id, reply_to, .. } = peeked;
+        Ok((incoming, OpenExchange { exchange, message_id, action, reply_to, answer }))
     }
 
     fn judge<C: Credentials + ?Sized>(
         &mut self,
         now: Instant,
         credentials: &C,
+        contract: Contract<'_>,
         message: &mut [u8],
         peeked: &Peek,
     ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
@@ -232,18 +251,20 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         } else if is(RequestType::Renew) && self.settings.can_renew {
             self.renew(now, credentials, message)
         } else {
-            self.session_message(now, credentials, message, peeked, is(RequestType::Cancel))
+            let contract = (!is(RequestType::Cancel)).then_some(contract);
+            self.session_message(now, credentials, message, peeked, contract)
         }
     }
 
-    /// A message under a session's token.
+    /// A message under a session's token. `contract` says of its action how the body must be protected; there is none for a
+    /// cancellation.
     fn session_message<C: Credentials + ?Sized>(
         &mut self,
         now: Instant,
         credentials: &C,
         message: &mut [u8],
         peeked: &Peek,
-        cancel: bool,
+        contract: Option<Contract<'_>>,
     ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
         let unknown = |fault| Rejection { refusal: Refusal::UnknownSecurityContext, answer: Answer::Fault(fault) };
         let name = peeked.context.as_ref().ok_or_else(|| unknown(PlainFault::NoSession))?;
@@ -251,14 +272,16 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         if known.find(name.instance()).is_none() {
             return Err(unknown(PlainFault::BadContextToken));
         }
-        let policy = if cancel {
-            Policy { underived_keys: true, ..self.binding.session_policy(Encryption::None) }
-        } else {
-            let body = (self.settings.contract)(&peeked.action).ok_or(Rejection {
-                refusal: Refusal::UnknownAction,
-                answer: Answer::Fault(PlainFault::UnrecognizedAction),
-            })?;
-            self.binding.session_policy(body)
+        let cancel = contract.is_none();
+        let policy = match contract {
+            None => self.binding.cancel_policy(),
+            Some(contract) => {
+                let body = contract(&peeked.action).ok_or(Rejection {
+                    refusal: Refusal::UnknownAction,
+                    answer: Answer::Fault(PlainFault::UnrecognizedAction),
+                })?;
+                self.binding.session_policy(body)
+            }
         };
         let opened = self.open(now, credentials, message, &policy)?;
         let ProtectionToken::SecurityContext(name) = &opened.token else {
@@ -507,19 +530,6 @@ fn user_of(message: &[u8], opened: &Opened) -> String<128> {
         }
     }
     user
-}
-
-/// Reads the RST of a verified body.
-fn trust_request<'m>(
-    message: &'m [u8],
-    opened: &Opened,
-    binding: &Binding,
-) -> Result<RequestSecurityToken<'m>, Refusal> {
-    let malformed = Refusal::InvalidTrustRequest;
-    let mut reader = Reader::resume(message, opened.body, &opened.body_scope, &binding.limits)?;
-    let start = reader.next_element()?.ok_or(malformed)?;
-    let request = read_request(&mut reader, &start).map_err(|_| malformed)?;
-    if request.version == binding.version.trust() { Ok(request) } else { Err(malformed) }
 }
 
 /// The keys of all sessions.

@@ -1,6 +1,5 @@
 //! What a service sends: the answers that its exchanges are owed, sealed when they are asked for.
 
-use super::ProtectionOrder;
 use super::acceptor::Acceptor;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange};
 use super::binding::KeyEntropyMode;
@@ -13,6 +12,7 @@ use super::seal::seal;
 use super::server_session::{Session, SessionId};
 use super::session_keys::KeyPair;
 use super::trust::{ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};
+use super::{ProtectionOrder, SessionMessage};
 use crate::base64;
 use crate::chance::Entropy;
 use crate::crypto::Backend;
@@ -87,8 +87,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         }
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
         let wall = self.wall.at(now);
-        let mut sealing = Sealing { acceptor: self, open, wall, ids: &mut ids, entropy: &mut entropy };
-        match sealing.write(out) {
+        let mut sealing = Sealing { acceptor: self, wall, ids: &mut ids, entropy: &mut entropy };
+        match sealing.write(open, out) {
             Ok((len, status)) => {
                 let cancelled = if let Answer::Cancelled(session) = open.answer { Some(session) } else { None };
                 (self.ids, self.entropy) = (ids, entropy);
@@ -109,21 +109,19 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     }
 }
 
-/// One answer being written. Ids and chance are copies: they are kept only if the answer fitted.
-struct Sealing<'s, P, E, const S: usize, const X: usize, const R: usize, B> {
-    acceptor: &'s Acceptor<P, E, S, X, R, B>,
-    open: &'s OpenExchange<P>,
-    wall: UnixMillis,
-    ids: &'s mut super::UniqueIds,
-    entropy: &'s mut E,
+/// One message being written. Ids and chance are copies: they are kept only if the message fitted.
+pub(super) struct Sealing<'s, P, E, const S: usize, const X: usize, const R: usize, B> {
+    pub(super) acceptor: &'s Acceptor<P, E, S, X, R, B>,
+    pub(super) wall: UnixMillis,
+    pub(super) ids: &'s mut super::UniqueIds,
+    pub(super) entropy: &'s mut E,
 }
 
 impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: usize, B: Backend>
     Sealing<'_, P, E, S, X, R, B>
 {
     /// Returns the message's length and its HTTP status.
-    fn write(&mut self, out: &mut [u8]) -> Result<(usize, u16), SealError> {
-        let open = self.open;
+    fn write(&mut self, open: &OpenExchange<P>, out: &mut [u8]) -> Result<(usize, u16), SealError> {
         match &open.answer {
             Answer::Accepted => Ok((0, 202)),
             Answer::BadRequest | Answer::Abort | Answer::Application(_) | Answer::CancelHeld(_) => Ok((0, 400)),
@@ -137,12 +135,12 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
             }
             Answer::Reply(session, reply) => {
                 let status = if reply.is_fault() { 500 } else { 200 };
-                self.under_session(*session, reply.action(), reply.body(), true, out).map(|len| (len, status))
+                self.answer(open, *session, reply.action(), reply.body(), true, out).map(|len| (len, status))
             }
             Answer::RenewNeeded(session) => {
                 let fault = Fault::renew_needed(self.acceptor.binding.version);
                 let (body, action) = self.fault_body(&fault)?;
-                self.under_session(*session, action.as_bytes(), &body, true, out).map(|len| (len, 500))
+                self.answer(open, *session, action.as_bytes(), &body, true, out).map(|len| (len, 500))
             }
             Answer::Cancelled(session) => {
                 let trust = self.acceptor.binding.version.trust();
@@ -152,7 +150,7 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
                 let len = w.finish()?;
                 let action = trust.response_action(RequestType::Cancel).as_bytes();
                 let body = body.get(..len).unwrap_or(&[]);
-                self.under_session(*session, action, body, false, out).map(|len| (len, 200))
+                self.answer(open, *session, action, body, false, out).map(|len| (len, 200))
             }
             Answer::BootstrapFault(key, kind) => {
                 let fault = match kind {
@@ -160,14 +158,14 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
                     BootstrapFault::InvalidRequest => Fault::invalid_request(),
                 };
                 let (body, action) = self.fault_body(&fault)?;
-                self.under_bootstrap(key, action.as_bytes(), &body, out).map(|len| (len, 500))
+                self.under_bootstrap(open, key, action.as_bytes(), &body, out).map(|len| (len, 500))
             }
             Answer::Token { renewed, key, token } => {
                 let request = if *renewed { RequestType::Renew } else { RequestType::Issue };
                 let action = self.acceptor.binding.version.trust().response_action(request).as_bytes();
                 let mut body = [0u8; 4096];
                 let len = self.token_body(token, &mut body)?;
-                self.under_bootstrap(key, action, body.get(..len).unwrap_or(&[]), out).map(|len| (len, 200))
+                self.under_bootstrap(open, key, action, body.get(..len).unwrap_or(&[]), out).map(|len| (len, 200))
             }
         }
     }
@@ -210,13 +208,25 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         Ok((body, fault.action_uri(binding.addressing)))
     }
 
-    /// Seals under a session's current key.
-    fn under_session(
+    /// An answer under a session's current key.
+    fn answer(
         &mut self,
-        id: SessionId,
+        open: &OpenExchange<P>,
+        session: SessionId,
         action: &[u8],
         body: &[u8],
-        encrypt: bool,
+        encrypt_body: bool,
+        out: &mut [u8],
+    ) -> Result<usize, SealError> {
+        let headers = self.headers(open, action);
+        self.under_session(session, &SessionMessage { headers: &headers, body, encrypt_body }, out)
+    }
+
+    /// Seals under a session's current key.
+    pub(super) fn under_session(
+        &mut self,
+        id: SessionId,
+        message: &SessionMessage<'_>,
         out: &mut [u8],
     ) -> Result<usize, SealError> {
         let Some(session) = self.acceptor.session(id) else { return Err(SealError::TooMany) };
@@ -228,12 +238,13 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
             instance: current.instance.as_ref().map(UrnUuid::as_bytes),
         };
         let protection = self.protection(binding.order, token, keys, &[]);
-        self.seal(action, body, encrypt, &protection, out)
+        self.seal(message, &protection, out)
     }
 
     /// Seals under the key of a bootstrap request.
     fn under_bootstrap(
         &mut self,
+        open: &OpenExchange<P>,
         key: &BootstrapKey,
         action: &[u8],
         body: &[u8],
@@ -250,7 +261,8 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         }
         let token = SigningToken::EncryptedKeySha1(&key.sha1);
         let protection = self.protection(ProtectionOrder::default(), token, keys, &confirmations);
-        self.seal(action, body, true, &protection, out)
+        let headers = self.headers(open, action);
+        self.seal(&SessionMessage { headers: &headers, body, encrypt_body: true }, &protection, out)
     }
 
     fn protection<'k>(
@@ -277,37 +289,33 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         }
     }
 
+    /// The header blocks of an answer. It says To unless that is anonymous; 2004/08 and duplex sessions say it even then.
+    fn headers<'h>(&self, open: &'h OpenExchange<P>, action: &'h [u8]) -> Vec<HeaderBlock<'h>, 3> {
+        let addressing = self.acceptor.binding.addressing;
+        let anonymous = addressing.anonymous().as_bytes();
+        let august = addressing == AddressingVersion::August2004;
+        let to = if open.reply_to.is_empty() { anonymous } else { &open.reply_to };
+        let said = august || self.acceptor.settings.duplex || to != anonymous;
+        let (to, relates_to) = (said.then_some(HeaderBlock::To(to)), HeaderBlock::RelatesTo(&open.message_id));
+        // WCF puts it before RelatesTo in the answer to Cancel only, and there only with 2004/08.
+        let blocks = if august && matches!(open.answer, Answer::Cancelled(_)) {
+            [Some(HeaderBlock::Action(action)), to, Some(relates_to)]
+        } else {
+            [Some(HeaderBlock::Action(action)), Some(relates_to), to]
+        };
+        blocks.into_iter().flatten().collect()
+    }
+
     fn seal(
         &mut self,
-        action: &[u8],
-        body: &[u8],
-        encrypt_body: bool,
+        message: &SessionMessage<'_>,
         protection: &Protection<'_>,
         out: &mut [u8],
     ) -> Result<usize, SealError> {
+        let SessionMessage { headers, body, encrypt_body } = *message;
         let binding = &self.acceptor.binding;
-        let to = HeaderBlock::To(binding.addressing.anonymous().as_bytes());
-        let relates_to = HeaderBlock::RelatesTo(&self.open.message_id);
-        let action = HeaderBlock::Action(action);
-        let with_to;
-        let without;
-        // 2004/08 always says To; WCF puts it before RelatesTo in the answer to Cancel only.
-        let headers: &[HeaderBlock<'_>] = match binding.addressing {
-            AddressingVersion::Wsa10 => {
-                without = [action, relates_to];
-                &without
-            }
-            AddressingVersion::August2004 if matches!(self.open.answer, Answer::Cancelled(_)) => {
-                with_to = [action, to, relates_to];
-                &with_to
-            }
-            AddressingVersion::August2004 => {
-                with_to = [action, relates_to, to];
-                &with_to
-            }
-        };
-        let message =
-            OutgoingMessage { soap: binding.soap, addressing: binding.addressing, headers, body, encrypt_body };
+        let (soap, addressing) = (binding.soap, binding.addressing);
+        let message = OutgoingMessage { soap, addressing, headers, body, encrypt_body };
         let Sealed { len, .. } = seal::<B>(&message, protection, &Limits::MAX, self.entropy, out)?;
         Ok(len)
     }

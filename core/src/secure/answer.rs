@@ -97,6 +97,8 @@ pub(super) struct OpenExchange<P> {
     pub(super) exchange: Exchange,
     pub(super) message_id: Vec<u8, LONGEST_URI>,
     pub(super) action: Vec<u8, LONGEST_URI>,
+    /// Empty is anonymous.
+    pub(super) reply_to: Vec<u8, LONGEST_URI>,
     pub(super) answer: Answer<P>,
 }
 

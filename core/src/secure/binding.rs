@@ -111,6 +111,11 @@ impl Binding {
         }
     }
 
+    /// What a cancellation or its answer has to be like: in clear, and the key need not be derived.
+    pub(super) fn cancel_policy(&self) -> Policy {
+        Policy { underived_keys: true, ..self.session_policy(Encryption::None) }
+    }
+
     /// What a bootstrap request or its answer has to be like.
     ///
     /// The bootstrap of a secure conversation keeps the default order whatever the session's is, as WCF's recordings show.
@@ -166,10 +171,13 @@ pub struct AcceptorSettings {
     pub max_pending_sessions: u16,
     /// May tokens be renewed?
     pub can_renew: bool,
+    /// Do messages go both ways on one channel, as over net.tcp? Then every secured answer says To, even to the anonymous
+    /// address, as WCF's duplex sessions do.
+    pub duplex: bool,
     /// `xml:lang` of fault reasons. WCF writes its culture; the invariant culture is the empty string.
     pub language: &'static str,
     /// How a request's body must be protected, by its action; `None` is an action that the contract does not have, which a
-    /// secure session answers with `InvalidSecurity`.
+    /// secure session answers with `InvalidSecurity`. A layer above that opens messages one by one says so itself.
     pub contract: fn(action: &[u8]) -> Option<Encryption>,
 }
 
@@ -182,6 +190,7 @@ impl PartialEq for AcceptorSettings {
             inactivity_timeout,
             max_pending_sessions,
             can_renew,
+            duplex,
             language,
             contract,
         } = self;
@@ -190,6 +199,7 @@ impl PartialEq for AcceptorSettings {
             && *inactivity_timeout == other.inactivity_timeout
             && *max_pending_sessions == other.max_pending_sessions
             && *can_renew == other.can_renew
+            && *duplex == other.duplex
             && *language == other.language
             && core::ptr::fn_addr_eq(*contract, other.contract)
     }
@@ -205,6 +215,7 @@ impl Default for AcceptorSettings {
             inactivity_timeout: Duration::from_secs(120),
             max_pending_sessions: 128,
             can_renew: true,
+            duplex: false,
             language: "en-US",
             contract: |_| Some(Encryption::Required),
         }

@@ -4,7 +4,10 @@ use super::binding::{Binding, KeyEntropyMode};
 use super::opened::Opened;
 use super::phase::InitiatorPhase;
 use super::protection::SealError;
-use super::trust::{BinarySecret, ProofToken, RequestSecurityTokenResponse, SecretKind, TrustError, read_response};
+use super::trust::{
+    BinarySecret, ProofToken, RequestSecurityToken, RequestSecurityTokenResponse, SecretKind, TrustError, read_request,
+    read_response,
+};
 use super::{CredentialError, Element, Refusal, SignatureValue};
 use crate::base64;
 use crate::chance::{Entropy, Uuid};
@@ -56,7 +59,7 @@ pub enum Misuse {
     Phase(InitiatorPhase),
     /// The bootstrap is UserNameForCertificate, and there is no user.
     NoUser,
-    /// The service's address is longer than 256 bytes.
+    /// An address is longer than 256 bytes.
     AddressTooLong,
     /// So many calls are under way already.
     TooManyCalls {
@@ -72,7 +75,7 @@ impl fmt::Display for Misuse {
         match self {
             Self::Phase(phase) => write!(f, "the conversation is {phase:?}: this cannot be done now"),
             Self::NoUser => f.write_str("UserNameForCertificate needs a user name and a password"),
-            Self::AddressTooLong => f.write_str("the service's address is longer than 256 bytes"),
+            Self::AddressTooLong => f.write_str("the address is longer than 256 bytes"),
             Self::TooManyCalls { limit } => {
                 write!(f, "{limit} calls are under way, as many as there may be: wait for one")
             }
@@ -164,6 +167,15 @@ impl fmt::Display for Failure {
 
 impl core::error::Error for Failure {}
 
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Grow(grow) => Self::Room(grow),
+            SealError::Xml(_) | SealError::TooMany | SealError::KeyLength => Self::Unsendable(error),
+        }
+    }
+}
+
 impl From<TrustError> for Failure {
     fn from(error: TrustError) -> Self {
         Self::Trust(error)
@@ -213,6 +225,19 @@ fn fault<'a>(reader: &mut Reader<'a>, start: &Start<'a>, secured: bool) -> Optio
         reason: view.reason.map(|text| text.span()).unwrap_or_default(),
         secured,
     })
+}
+
+/// Reads the RST of a verified body.
+pub(super) fn trust_request<'m>(
+    message: &'m [u8],
+    opened: &Opened,
+    binding: &Binding,
+) -> Result<RequestSecurityToken<'m>, Refusal> {
+    let malformed = Refusal::InvalidTrustRequest;
+    let mut reader = Reader::resume(message, opened.body, &opened.body_scope, &binding.limits)?;
+    let start = reader.next_element()?.ok_or(malformed)?;
+    let request = read_request(&mut reader, &start).map_err(|_| malformed)?;
+    if request.version == binding.version.trust() { Ok(request) } else { Err(malformed) }
 }
 
 /// Reads the RSTR of a verified body and hands it to `then`.

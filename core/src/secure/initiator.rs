@@ -77,6 +77,8 @@ pub struct Initiator<P, E = Chance, const CALLS: usize = 8, const REPLAY: usize 
     pub(super) binding: Binding,
     pub(super) settings: InitiatorSettings,
     pub(super) to: Vec<u8, 256>,
+    /// Empty: anonymous.
+    pub(super) reply_to: Vec<u8, 256>,
     pub(super) user: Option<UserCredential>,
     pub(super) wall: Wall,
     pub(super) entropy: E,
@@ -88,6 +90,8 @@ pub struct Initiator<P, E = Chance, const CALLS: usize = 8, const REPLAY: usize 
     pub(super) calls: Vec<Call<P>, CALLS>,
     pub(super) next_exchange: u32,
     pub(super) renew_now: bool,
+    /// The service has cancelled too, and answers no cancellation any more.
+    pub(super) cancelled: bool,
     pub(super) replay: ReplayTable<REPLAY>,
     pub(super) backend: PhantomData<B>,
 }
@@ -114,6 +118,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let user_ids = UniqueIds::new(Uuid::random(&mut entropy), 1);
         Ok(Self {
             to: Vec::from_slice(to.as_bytes()).map_err(|_| Misuse::AddressTooLong)?,
+            reply_to: Vec::new(),
             binding,
             settings,
             user,
@@ -127,6 +132,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             calls: Vec::new(),
             next_exchange: 1,
             renew_now: false,
+            cancelled: false,
             replay: ReplayTable::default(),
             backend: PhantomData,
         })
@@ -197,6 +203,16 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         self.take_call(exchange).map(|_| Failure::NoAnswer)
     }
 
+    /// Where answers are wanted, trust answers included: the address that dual HTTP listens on. Otherwise it is the anonymous
+    /// one, the channel that the request went out on.
+    ///
+    /// # Errors
+    /// [`Misuse::AddressTooLong`] over 256 bytes.
+    pub fn set_reply_to(&mut self, address: &str) -> Result<(), Misuse> {
+        self.reply_to = Vec::from_slice(address.as_bytes()).map_err(|_| Misuse::AddressTooLong)?;
+        Ok(())
+    }
+
     /// The calendar clock was set: where it stands now at the driver's zero.
     pub const fn set_wall(&mut self, wall: Wall) {
         self.wall = wall;
@@ -261,54 +277,68 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         if message.is_empty() {
             return Ok(if call.two_way { Received::Failed(Failure::NoAnswer) } else { Received::Accepted });
         }
-        if let Some(fault) = unsecured_fault(message, &self.binding.limits) {
-            if fault.ends_session(self.binding.version) {
-                self.fault();
-            }
+        if let Some(fault) = self.unsecured(message) {
             return Ok(Received::Failed(Failure::Fault(fault)));
         }
         let policy = self.binding.session_policy(Encryption::Required);
-        let opened = self.open_reply(now, credentials, message, &policy)?;
+        let opened = self.open_secured(now, credentials, message, &policy, None)?;
         if opened.addressing.relates_to.of(message) != call.message_id.as_bytes() {
             return Ok(Received::Failed(Failure::Unexpected));
         }
-        let action = opened.addressing.action.of(message);
-        if (action == names::SECURE_CONVERSATION_FAULT_ACTION.as_bytes()
-            || action == names::DISPATCHER_FAULT_ACTION.as_bytes())
+        if let Some(fault) = self.secured(message, &opened) {
+            return Ok(Received::Failed(Failure::Fault(fault)));
+        }
+        if opened.addressing.action.of(message) == names::DISPATCHER_FAULT_ACTION.as_bytes()
             && let Some(fault) = body_fault(message, &opened, &self.binding.limits)
+            && fault.known == Some(KnownFault::InternalServiceFault)
         {
-            return Ok(self.session_fault(fault, opened));
+            // A sessionful client channel faults at once on it.
+            self.fault();
+            return Ok(Received::Failed(Failure::Fault(fault)));
         }
         Ok(Received::Reply(opened))
     }
 
-    fn session_fault(&mut self, fault: FaultSeen, opened: Opened) -> Received {
-        match fault.known {
-            Some(KnownFault::RenewNeeded) => {
-                self.renew_now = true;
-                Received::Failed(Failure::Fault(fault))
-            }
-            Some(KnownFault::SecuritySessionAborted | KnownFault::InternalServiceFault) => {
-                // A sessionful client channel faults at once on InternalServiceFault.
-                self.fault();
-                Received::Failed(Failure::Fault(fault))
-            }
-            _ => Received::Reply(opened),
+    /// The fault in a message without security, and what it means for the conversation.
+    pub(super) fn unsecured(&mut self, message: &[u8]) -> Option<FaultSeen> {
+        let fault = unsecured_fault(message, &self.binding.limits)?;
+        if fault.ends_session(self.binding.version) {
+            self.fault();
         }
+        Some(fault)
     }
 
-    fn open_reply<C: Credentials + ?Sized>(
+    /// The secure conversation's own fault in a verified message, and what it means for the conversation.
+    pub(super) fn secured(&mut self, message: &[u8], opened: &Opened) -> Option<FaultSeen> {
+        if opened.addressing.action.of(message) != names::SECURE_CONVERSATION_FAULT_ACTION.as_bytes() {
+            return None;
+        }
+        let fault = body_fault(message, opened, &self.binding.limits)?;
+        match fault.known {
+            Some(KnownFault::RenewNeeded) => self.renew_now = true,
+            Some(KnownFault::SecuritySessionAborted) => self.fault(),
+            _ => return None,
+        }
+        Some(fault)
+    }
+
+    /// Opens a message of the service's: under the key that was `wrapped` for it, or else under the session's.
+    pub(super) fn open_secured<C: Credentials + ?Sized>(
         &mut self,
         now: Instant,
         credentials: &C,
         message: &mut [u8],
         policy: &Policy,
+        wrapped: Option<&Wrapped>,
     ) -> Result<Opened, Refusal> {
         let wall = self.wall.at(now);
-        let keyring = self.tokens.keyring(self.trust.as_ref().and_then(|trust| trust.wrapped.as_ref()));
+        let keyring = self.tokens.keyring(wrapped);
         let context =
             OpenContext { policy, limits: &self.binding.limits, keyring: &keyring, credentials, now: Some(wall) };
         let opened = open::<B, _, _>(message, &context)?;
+        if matches!(opened.token, ProtectionToken::EncryptedKey { .. }) != wrapped.is_some() {
+            return Err(Refusal::TokenMismatch);
+        }
         self.replay.remember(&opened.signature, wall, now, &self.binding.clock)?;
         Ok(opened)
     }
@@ -329,9 +359,10 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let policy = match trust.request {
             RequestType::Issue => self.binding.bootstrap_policy(true, false),
             RequestType::Renew => self.binding.bootstrap_policy(true, true),
-            RequestType::Cancel => Policy { underived_keys: true, ..self.binding.session_policy(Encryption::None) },
+            RequestType::Cancel => self.binding.cancel_policy(),
         };
-        let opened = self.open_reply(now, credentials, message, &policy).map_err(Failure::Refused)?;
+        let opened =
+            self.open_secured(now, credentials, message, &policy, trust.wrapped.as_ref()).map_err(Failure::Refused)?;
         if opened.addressing.relates_to.of(message) != trust.message_id.as_bytes() {
             return Err(Failure::Unexpected);
         }
@@ -342,10 +373,6 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         if opened.addressing.action.of(message) != version.response_action(trust.request).as_bytes() {
             let fault = body_fault(message, &opened, &self.binding.limits);
             return Err(fault.map_or(Failure::Unexpected, Failure::Fault));
-        }
-        let protected_by_wrapped = matches!(opened.token, ProtectionToken::EncryptedKey { .. });
-        if protected_by_wrapped == (trust.request == RequestType::Cancel) {
-            return Err(Failure::Refused(Refusal::TokenMismatch));
         }
         if trust.request == RequestType::Cancel {
             with_response(message, &opened, &self.binding.limits, |response| {
@@ -394,7 +421,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     }
 
     /// Forgets keys and calls once the conversation is over.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if matches!(self.phase, InitiatorPhase::Closed | InitiatorPhase::Faulted) {
             self.tokens = ClientTokens::default();
             self.trust = None;

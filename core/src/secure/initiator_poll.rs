@@ -3,22 +3,23 @@
 use super::binding::Bootstrap;
 use super::client_token::{ClientToken, Wrapped};
 use super::conversation::{Failure, UrnUuid};
-use super::emit::{Id, IdText};
+use super::emit::{Id, IdText, UniqueIds};
 use super::exchange::{Exchange, Outgoing};
 use super::initiator::{Initiator, TrustExchange};
 use super::phase::{InitiatorEvent, InitiatorPhase};
 use super::protection::{
-    EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, SigningToken, Timestamp, UsernameToken,
+    EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp, UsernameToken,
 };
 use super::seal::seal;
 use super::session_keys::{Derived, KeyPair};
 use super::trust::{RequestedKey, write_cancel, write_issue, write_renew};
-use super::{Credentials, KeyEntropyMode, ProtectionOrder, SignatureValue};
+use super::{Credentials, KeyEntropyMode, ProtectionOrder, SessionMessage};
 use crate::chance::Entropy;
 use crate::crypto::{Backend, SecretKey};
 use crate::soap::{HeaderBlock, RequestType};
 use crate::time::{Instant, UnixMillis};
-use crate::xml::{Grow, Limits, Reader, Writer};
+use crate::xml::{Grow, Writer};
+use heapless::Vec;
 
 /// What the client's machine wants done.
 #[derive(Debug)]
@@ -57,11 +58,11 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let queued = self.calls.iter().any(|call| call.request.is_some());
         let mut phase = self.phase;
         if phase == InitiatorPhase::Opened && queued && self.renewal_due(wall) {
-            if !self.settings.can_renew {
-                self.fault();
-                return Err(Failure::KeyExpired);
-            }
             phase = phase.next(InitiatorEvent::RenewDue).unwrap_or(phase);
+        }
+        if phase == InitiatorPhase::Renewing && !self.settings.can_renew {
+            self.fault();
+            return Err(Failure::KeyExpired);
         }
         let wanted = match phase {
             InitiatorPhase::Issuing => Some(RequestType::Issue),
@@ -70,25 +71,41 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             InitiatorPhase::Created | InitiatorPhase::Opened | InitiatorPhase::Closed | InitiatorPhase::Faulted => None,
         };
         if let (Some(request), None) = (wanted, &self.trust) {
+            let action = self.binding.version.trust().request_action(request).as_bytes();
             let sent = match request {
-                RequestType::Issue | RequestType::Renew => self.request_token(request, wall, credentials, out),
-                RequestType::Cancel => self.cancel(wall, out),
+                RequestType::Issue | RequestType::Renew => self.request_token(action, request, wall, credentials, out),
+                RequestType::Cancel => self.cancel(action, wall, out),
             };
-            if !matches!(sent, Err(Failure::Room(_))) {
+            if request == RequestType::Renew && !matches!(sent, Err(Failure::Room(_))) {
                 self.phase = phase;
             }
-            return self.transmit(sent, out);
+            return self.transmit(sent, action, out);
         }
         if phase == InitiatorPhase::Opened && queued {
-            let sent = self.send_call(wall, out);
-            return self.transmit(sent, out);
+            // A call forgets its request when it is sent: the action is kept behind the message.
+            let (have, kept) = (out.len(), self.next_call().map_or(0, |(_, request)| request.action().len()));
+            let (out, action) = out.split_at_mut(have.saturating_sub(kept));
+            if let Some((_, request)) = self.next_call().filter(|_| action.len() == kept) {
+                action.copy_from_slice(request.action());
+            }
+            let sent = match self.send_call(wall, out) {
+                Err(Failure::Room(grow)) => Err(Failure::Room(Grow { needed: grow.needed.saturating_add(kept), have })),
+                sent => sent,
+            };
+            return self.transmit(sent, action, out);
         }
         Ok(InitiatorAction::Wait)
+    }
+
+    /// The first call that is not sent.
+    fn next_call(&self) -> Option<(usize, &P)> {
+        self.calls.iter().enumerate().find_map(|(index, call)| call.request.as_ref().map(|request| (index, request)))
     }
 
     /// RST/SCT or RST/SCT/Renew: under the bootstrap, with a key wrapped for the service.
     fn request_token<C: Credentials + ?Sized>(
         &mut self,
+        action: &[u8],
         request: RequestType,
         wall: UnixMillis,
         credentials: &C,
@@ -141,15 +158,11 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             ..self.protection(token, keys, timestamp)
         };
         let message_id = UrnUuid::fresh(&mut entropy);
-        let sealed = self.seal(
-            version.request_action(request).as_bytes(),
-            Some(&message_id),
-            content,
-            true,
-            &protection,
-            &mut entropy,
-            out,
-        )?;
+        let sealed = {
+            let headers = self.headers(action, Some(&message_id));
+            let message = SessionMessage { headers: &headers, body: content, encrypt_body: true };
+            self.seal(&message, &protection, &mut entropy, out)?
+        };
         let exchange = self.exchange();
         self.trust = Some(TrustExchange {
             exchange,
@@ -158,27 +171,35 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             entropy: secret,
             wrapped: Some(wrapped),
             signature: sealed.signature,
-            endorsing: sealed.endorsing,
+            endorsing: sealed.endorsing_signature,
         });
         (self.ids, self.user_ids, self.entropy) = (ids, user_ids, entropy);
         Ok(Sent { exchange, len: sealed.len })
     }
 
     /// RST/SCT/Cancel: under the session's own token, in clear.
-    fn cancel(&mut self, wall: UnixMillis, out: &mut [u8]) -> Result<Sent, Failure> {
+    fn cancel(&mut self, action: &[u8], wall: UnixMillis, out: &mut [u8]) -> Result<Sent, Failure> {
         let token = self.tokens.current().ok_or(Failure::Unexpected)?;
         let mut body = [0u8; 1024];
         let mut w = Writer::new(&mut body);
         write_cancel(&mut w, self.binding.version.trust(), token.reference());
         let len = w.finish().map_err(|_| Failure::Unexpected)?;
-        let content = body.get(..len).unwrap_or(&[]);
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
-        let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
-        let protection = self.session_protection(token, timestamp);
         let message_id = UrnUuid::fresh(&mut entropy);
-        let action = self.binding.version.trust().request_action(RequestType::Cancel);
-        let sealed = self.seal(action.as_bytes(), Some(&message_id), content, false, &protection, &mut entropy, out)?;
+        let sealed = {
+            let headers = self.headers(action, Some(&message_id));
+            let body = body.get(..len).unwrap_or(&[]);
+            let message = SessionMessage { headers: &headers, body, encrypt_body: false };
+            self.seal_in_session(token, wall, &message, &mut ids, &mut entropy, out)?
+        };
         let exchange = self.exchange();
+        (self.ids, self.entropy) = (ids, entropy);
+        if self.cancelled {
+            // The service has cancelled too: neither side answers.
+            let _ = self.step(InitiatorEvent::Cancelled);
+            self.end();
+            return Ok(Sent { exchange, len: sealed.len });
+        }
         self.trust = Some(TrustExchange {
             exchange,
             request: RequestType::Cancel,
@@ -188,23 +209,22 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             signature: sealed.signature,
             endorsing: None,
         });
-        (self.ids, self.entropy) = (ids, entropy);
         Ok(Sent { exchange, len: sealed.len })
     }
 
     fn send_call(&mut self, wall: UnixMillis, out: &mut [u8]) -> Result<Sent, Failure> {
         let token = self.tokens.current().ok_or(Failure::Unexpected)?;
-        let index = self.calls.iter().position(|call| call.request.is_some()).ok_or(Failure::Unexpected)?;
+        let (index, request) = self.next_call().ok_or(Failure::Unexpected)?;
         let call = self.calls.get(index).ok_or(Failure::Unexpected)?;
-        let request = call.request.as_ref().ok_or(Failure::Unexpected)?;
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
-        let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
-        let protection = self.session_protection(token, timestamp);
         let message_id = UrnUuid::fresh(&mut entropy);
-        let id = call.two_way.then_some(&message_id);
-        let sealed = self.seal(request.action(), id, request.body(), true, &protection, &mut entropy, out);
         let exchange = call.exchange;
-        let sealed = match sealed {
+        let sealed = {
+            let headers = self.headers(request.action(), call.two_way.then_some(&message_id));
+            let message = SessionMessage { headers: &headers, body: request.body(), encrypt_body: true };
+            self.seal_in_session(token, wall, &message, &mut ids, &mut entropy, out)
+        };
+        let sealed = match sealed.map_err(Failure::from) {
             Ok(sealed) => sealed,
             Err(Failure::Room(grow)) => return Err(Failure::Room(grow)),
             Err(failure) => {
@@ -221,45 +241,48 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         Ok(Sent { exchange, len: sealed.len })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one private call site per kind of message")]
+    /// The header blocks of a request, or of a one-way message, which has no MessageID.
+    fn headers<'h>(&'h self, action: &'h [u8], message_id: Option<&'h UrnUuid>) -> Vec<HeaderBlock<'h>, 4> {
+        let mut headers = Vec::new();
+        // There is room for four.
+        let mut put = |block| headers.push(block).unwrap_or(());
+        put(HeaderBlock::Action(action));
+        if let Some(id) = message_id {
+            let anonymous = self.binding.addressing.anonymous().as_bytes();
+            put(HeaderBlock::MessageId(id.as_bytes()));
+            put(HeaderBlock::ReplyTo(if self.reply_to.is_empty() { anonymous } else { &self.reply_to }));
+        }
+        put(HeaderBlock::To(&self.to));
+        headers
+    }
+
+    /// Seals under the session's current key.
+    pub(super) fn seal_in_session(
+        &self,
+        token: &ClientToken,
+        wall: UnixMillis,
+        message: &SessionMessage<'_>,
+        ids: &mut UniqueIds,
+        entropy: &mut dyn Entropy,
+        out: &mut [u8],
+    ) -> Result<Sealed, SealError> {
+        let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
+        let keys = token.keys(self.binding.derived_keys);
+        let signing = SigningToken::SecurityContext { element: token.element(), id: token.id() };
+        self.seal(message, &self.protection(signing, keys, timestamp), entropy, out)
+    }
+
     fn seal(
         &self,
-        action: &[u8],
-        message_id: Option<&UrnUuid>,
-        body: &[u8],
-        encrypt_body: bool,
+        message: &SessionMessage<'_>,
         protection: &Protection<'_>,
         entropy: &mut dyn Entropy,
         out: &mut [u8],
-    ) -> Result<SealedRequest, Failure> {
-        let anonymous = self.binding.addressing.anonymous().as_bytes();
-        let two_way;
-        let one_way;
-        let headers: &[HeaderBlock<'_>] = if let Some(id) = message_id {
-            two_way = [
-                HeaderBlock::Action(action),
-                HeaderBlock::MessageId(id.as_bytes()),
-                HeaderBlock::ReplyTo(anonymous),
-                HeaderBlock::To(&self.to),
-            ];
-            &two_way
-        } else {
-            one_way = [HeaderBlock::Action(action), HeaderBlock::To(&self.to)];
-            &one_way
-        };
-        let message = OutgoingMessage {
-            soap: self.binding.soap,
-            addressing: self.binding.addressing,
-            headers,
-            body,
-            encrypt_body,
-        };
-        let sealed =
-            seal::<B>(&message, protection, &self.binding.limits, entropy, out).map_err(|error| match error {
-                SealError::Grow(grow) => Failure::Room(grow),
-                SealError::Xml(_) | SealError::TooMany | SealError::KeyLength => Failure::Unsendable(error),
-            })?;
-        Ok(SealedRequest { len: sealed.len, signature: sealed.signature, endorsing: sealed.endorsing_signature })
+    ) -> Result<Sealed, SealError> {
+        let SessionMessage { headers, body, encrypt_body } = *message;
+        let (soap, addressing) = (self.binding.soap, self.binding.addressing);
+        let message = OutgoingMessage { soap, addressing, headers, body, encrypt_body };
+        seal::<B>(&message, protection, &self.binding.limits, entropy, out)
     }
 
     fn protection<'k>(&self, token: SigningToken<'k>, keys: MessageKeys<'k>, timestamp: Timestamp) -> Protection<'k> {
@@ -277,24 +300,23 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         }
     }
 
-    fn session_protection<'k>(&self, token: &'k ClientToken, timestamp: Timestamp) -> Protection<'k> {
-        let keys = token.keys(self.binding.derived_keys);
-        self.protection(SigningToken::SecurityContext { element: token.element(), id: token.id() }, keys, timestamp)
-    }
-
     fn timestamp(&self, id: Id, created: UnixMillis) -> Timestamp {
         Timestamp { id, created, expires: created.after(self.binding.clock.timestamp_validity) }
     }
 
-    fn renewal_due(&self, wall: UnixMillis) -> bool {
+    pub(super) fn renewal_due(&self, wall: UnixMillis) -> bool {
         self.renew_now || self.tokens.current().is_some_and(|token| token.renewal_due(wall, &self.settings))
     }
 
-    fn transmit<'o>(&mut self, sent: Result<Sent, Failure>, out: &'o [u8]) -> Result<InitiatorAction<'o>, Failure> {
+    fn transmit<'o>(
+        &mut self,
+        sent: Result<Sent, Failure>,
+        action: &'o [u8],
+        out: &'o [u8],
+    ) -> Result<InitiatorAction<'o>, Failure> {
         match sent {
             Ok(Sent { exchange, len }) => {
-                let message = out.get(..len).unwrap_or(&[]);
-                Ok(InitiatorAction::Transmit { exchange, action: action_of(message), message })
+                Ok(InitiatorAction::Transmit { exchange, action, message: out.get(..len).unwrap_or(&[]) })
             }
             Err(Failure::Room(grow)) => Ok(InitiatorAction::Grow(grow)),
             Err(failure) => {
@@ -311,22 +333,4 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
 struct Sent {
     exchange: Exchange,
     len: usize,
-}
-
-struct SealedRequest {
-    len: usize,
-    signature: SignatureValue,
-    endorsing: Option<SignatureValue>,
-}
-
-/// The action of a message that this side wrote.
-fn action_of(message: &[u8]) -> &[u8] {
-    let text = |message| -> Option<&[u8]> {
-        let mut reader = Reader::document(message, &Limits::MAX).ok()?;
-        for _ in 0..3 {
-            reader.next_element().ok()??;
-        }
-        reader.text().ok()?.plain()
-    };
-    text(message).unwrap_or(&[])
 }

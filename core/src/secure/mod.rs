@@ -5,6 +5,7 @@
 //! `SecurityContextToken`s and say which keys a message may use.
 
 mod acceptor;
+mod acceptor_messages;
 mod acceptor_poll;
 mod answer;
 mod binding;
@@ -17,6 +18,7 @@ mod derived_key_token;
 mod emit;
 mod exchange;
 mod initiator;
+mod initiator_messages;
 mod initiator_poll;
 mod keyring;
 mod numbers;
@@ -33,6 +35,7 @@ mod scan;
 mod seal;
 mod server_session;
 mod session_keys;
+mod session_message;
 mod sign;
 mod signature;
 mod tokens;
@@ -63,6 +66,7 @@ pub use refusal::{AlgorithmSlot, Element, Refusal, WireFault};
 pub use replay::ReplayTable;
 pub use seal::seal;
 pub use server_session::SessionId;
+pub use session_message::{Heard, SessionMessage, Unsealed};
 
 /// The value of a symmetric signature: an HMAC, 20 or 32 bytes.
 ///

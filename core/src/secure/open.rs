@@ -225,6 +225,11 @@ impl Opening {
         if agreed == shown || (nothing && shown == ProtectionOrder::SignBeforeEncrypt) {
             return Ok(agreed);
         }
+        // A receiver that does not insist on an encrypted body does not insist on an encrypted signature either.
+        let relaxed = policy.body == Encryption::Optional && agreed == ProtectionOrder::default();
+        if relaxed && shown == ProtectionOrder::SignBeforeEncrypt {
+            return Ok(shown);
+        }
         // Lax layouts may put the list anywhere, so that the position tells nothing about the order.
         let lax = policy.layout != Layout::Strict && clear_signature.is_some();
         if lax && agreed != ProtectionOrder::SignBeforeEncryptAndEncryptSignature {

@@ -6,19 +6,24 @@ use super::Refusal;
 use super::context_name::ContextName;
 use super::trust::{read_reference, read_sct};
 use crate::soap::{Addressing, AddressingVersion, SoapVersion, names};
-use crate::xml::{Limits, Reader};
+use crate::xml::{Limits, Reader, Text};
 use heapless::Vec;
 
-/// Longest action and longest MessageID, in bytes. Our own cap.
+/// Longest action, MessageID or address, in bytes. Our own cap.
 pub(super) const LONGEST_URI: usize = 256;
 
 /// What a request says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Peek {
-    /// `Action`; empty if there is none, or if it is longer than [`LONGEST_URI`].
+    /// `Action`; empty if there is none, or if it is longer than [`LONGEST_URI`]. As the others, it is as it is meant, not
+    /// as it is written.
     pub(super) action: Vec<u8, LONGEST_URI>,
     /// `MessageID`; empty if there is none.
     pub(super) message_id: Vec<u8, LONGEST_URI>,
+    /// `RelatesTo`; empty if there is none.
+    pub(super) relates_to: Vec<u8, LONGEST_URI>,
+    /// `ReplyTo/Address`; empty if there is none.
+    pub(super) reply_to: Vec<u8, LONGEST_URI>,
     /// The first `SecurityContextToken`, or the first reference to one.
     pub(super) context: Option<ContextName>,
 }
@@ -45,10 +50,18 @@ pub(super) fn peek(message: &[u8], addressing: AddressingVersion, limits: &Limit
             }
         }
     }
-    let text = |bytes: Option<&[u8]>| Vec::from_slice(bytes.unwrap_or(&[])).unwrap_or_default();
-    found.action = text(values.action().ok().and_then(|t| t.plain()));
-    found.message_id = text(values.message_id.and_then(|t| t.plain()));
+    found.action = meant(values.action().ok());
+    found.message_id = meant(values.message_id);
+    found.relates_to = meant(values.relates_to);
+    found.reply_to = meant(values.reply_to);
     Ok(found)
+}
+
+/// The characters as they are meant; none if they are too many.
+fn meant(text: Option<Text<'_>>) -> Vec<u8, LONGEST_URI> {
+    let mut octets = [0u8; LONGEST_URI];
+    let decoded = text.and_then(|text| text.decode(&mut octets).ok());
+    decoded.and_then(|decoded| Vec::from_slice(decoded).ok()).unwrap_or_default()
 }
 
 /// Looks through the security header for the conversation that it names.

@@ -36,9 +36,10 @@ pub enum Layout {
 pub enum Encryption {
     /// The part in clear is refused.
     Required,
-    /// Ciphertext or clear text, as the message has it.
+    /// Ciphertext or clear text, as the message has it, and the signature likewise: what WCF's receiver does where it does
+    /// not insist, with WS-ReliableMessaging's own messages for one.
     Optional,
-    /// The part must be in clear: RST/SCT/Cancel and its reply, WS-ReliableMessaging protocol bodies.
+    /// The part must be in clear: RST/SCT/Cancel and its reply.
     None,
 }
 

@@ -5,7 +5,9 @@ use super::opened::{Endorser, OpenContext};
 use super::scan::MAX_CHILDREN;
 use super::signature::{Method, Reference, SignatureView};
 use super::tokens::{Root, Sources, certificate_reference};
-use super::{CertificateReference, Credentials, Element, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue};
+use super::{
+    CertificateReference, Credentials, Element, Encryption, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue,
+};
 use crate::base64;
 use crate::crypto::{Backend, SecretKey};
 use crate::xml::{self, Limits, Reader, Span};
@@ -34,7 +36,8 @@ impl Opening {
         let child = self.map.children.get(index).copied().ok_or(Refusal::Missing(Element::Signature))?;
         let agreed = context.policy.order.is_some();
         let wanted = order == ProtectionOrder::SignBeforeEncryptAndEncryptSignature && body_encrypted;
-        if agreed && child.was_encrypted != wanted {
+        let relaxed = context.policy.body == Encryption::Optional && child.was_encrypted;
+        if agreed && child.was_encrypted != wanted && !relaxed {
             return Err(Refusal::Order { element: Element::Signature });
         }
         let view = SignatureView::read(buf, child.span, &self.map, &self.wire, &mut self.suites)?;
