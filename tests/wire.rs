@@ -6,6 +6,7 @@ use soap_session_core::base64;
 use soap_session_core::chance::Uuid;
 use soap_session_core::crypto::AlgorithmSuite;
 use soap_session_core::secure::UniqueIds;
+use soap_session_core::soap::{AddressingVersion, HeaderBlock};
 use soap_session_core::time::UnixMillis;
 
 /// The tree of a message in clear.
@@ -24,6 +25,35 @@ pub(crate) fn id_of(node: &Node) -> String {
 /// A header's text; empty if there is none.
 pub fn header(tree: &Node, local: &str) -> String {
     tree.path(&["Header", local]).map(|node| node.text.clone()).unwrap_or_default()
+}
+
+/// The header blocks of a message in clear but for `Security`, in order, as whoever sends them again hands them over.
+///
+/// # Panics
+/// If a `ReplyTo` has no address.
+pub fn header_blocks<'a>(tree: &'a Node, plain: &'a [u8]) -> Vec<HeaderBlock<'a>> {
+    let blocks = tree.child("Header").map(|header| header.children.as_slice()).unwrap_or_default();
+    let block = |h: &'a Node| {
+        let text = h.text.as_bytes();
+        let addressing = AddressingVersion::from_namespace(h.namespace.as_bytes()).is_some();
+        match (addressing, h.local.as_str()) {
+            (true, "Action") => HeaderBlock::Action(text),
+            (true, "MessageID") => HeaderBlock::MessageId(text),
+            (true, "RelatesTo") => HeaderBlock::RelatesTo(text),
+            (true, "To") => HeaderBlock::To(text),
+            (true, "ReplyTo") if h.children.len() == 1 => {
+                HeaderBlock::ReplyTo(h.child("Address").expect("Address").text.as_bytes())
+            }
+            _ => HeaderBlock::Other {
+                prefix: &h.prefix,
+                namespace: &h.namespace,
+                local: &h.local,
+                must_understand: h.attribute("mustUnderstand").is_some(),
+                content: h.inner.of(plain),
+            },
+        }
+    };
+    blocks.iter().filter(|h| h.local != "Security").map(block).collect()
 }
 
 /// The body's content.

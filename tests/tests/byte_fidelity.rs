@@ -7,10 +7,11 @@ use soap_session_core::secure::{
     DerivedKey, EndorsingToken, Id, MessageKeys, OutgoingMessage, Protection, ProtectionOrder, SigningToken, Timestamp,
     UniqueId, UniqueIds, UsernameToken, seal,
 };
-use soap_session_core::soap::{AddressingVersion, HeaderBlock, ScVersion, SoapVersion};
+use soap_session_core::soap::{AddressingVersion, ScVersion, SoapVersion};
 use soap_session_core::time::UnixMillis;
 use soap_session_core::xml::Limits;
 use soap_session_tests::dom::Node;
+use soap_session_tests::wire::header_blocks;
 use soap_session_tests::{Message, Recording, Secrets, secured};
 use std::collections::BTreeMap;
 
@@ -62,30 +63,7 @@ fn reseal(message: &Message, secrets: &Secrets) -> Option<Vec<u8>> {
         return None;
     }
     let addressing = header.children.iter().find_map(|h| AddressingVersion::from_namespace(h.namespace.as_bytes()))?;
-    let namespace = addressing.namespace();
-    let blocks: Vec<_> = header.children.iter().filter(|h| h.local != "Security").collect();
-    let headers: Vec<HeaderBlock<'_>> = blocks
-        .iter()
-        .map(|h| {
-            let text = h.text.as_bytes();
-            match (h.namespace == namespace, h.local.as_str()) {
-                (true, "Action") => HeaderBlock::Action(text),
-                (true, "MessageID") => HeaderBlock::MessageId(text),
-                (true, "RelatesTo") => HeaderBlock::RelatesTo(text),
-                (true, "To") => HeaderBlock::To(text),
-                (true, "ReplyTo") if h.children.len() == 1 => {
-                    HeaderBlock::ReplyTo(h.child("Address").expect("Address").text.as_bytes())
-                }
-                _ => HeaderBlock::Other {
-                    prefix: &h.prefix,
-                    namespace: &h.namespace,
-                    local: &h.local,
-                    must_understand: h.attribute("mustUnderstand").is_some(),
-                    content: of(plain_bytes, h.inner),
-                },
-            }
-        })
-        .collect();
+    let headers = header_blocks(&plain, plain_bytes);
     // Everything that the recorded message encrypts, by the number of its Id.
     let mut ivs = BTreeMap::new();
     let mut ciphers = Vec::new();

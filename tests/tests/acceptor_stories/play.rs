@@ -1,10 +1,9 @@
 //! One recorded service, played by our acceptor.
 
-use crate::table::{RM_ANSWER, RM_CLEAR, RM_HEADERS, RM_ONE_WAY, TCP_TO};
 use soap_session_core::crypto::RustCrypto;
 use soap_session_core::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Encryption, Exchange, Incoming, NoCredentials, OpenContext, Policy,
-    SessionId, UniqueIds, open,
+    SessionId, SessionMessage, UniqueIds, open,
 };
 use soap_session_core::time::{Deadline, Instant, Wall};
 use soap_session_core::xml::Limits;
@@ -13,24 +12,22 @@ use soap_session_tests::dom::Node;
 use soap_session_tests::script::Script;
 use soap_session_tests::story::{Story, Turn};
 use soap_session_tests::wire::{
-    body, context_of, created, header, is_rm, ivs, lifetime_created, message_nonces, tree, unique_id, urn, without_ids,
+    body, context_of, created, header, header_blocks, is_rm, ivs, lifetime_created, message_nonces, tree, unique_id,
+    urn, without_ids,
 };
 use soap_session_tests::{Direction, Message, Verdict};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Service = Acceptor<Said, Script, 16, 16, 256>;
 
-/// The contract of the recorded services, as far as security asks: RM's own messages go in clear, `NoSuchOperation` is not
-/// in it.
+/// The contract of the recorded services, as far as security asks: `NoSuchOperation` is not in it.
 fn contract(action: &[u8]) -> Option<Encryption> {
-    let action = String::from_utf8_lossy(action);
-    if action.ends_with("/NoSuchOperation") {
-        None
-    } else if is_rm(&action) {
-        Some(Encryption::None)
-    } else {
-        Some(Encryption::Required)
-    }
+    (!action.ends_with(b"/NoSuchOperation")).then_some(Encryption::Required)
+}
+
+/// What reliable messaging makes of it: its own messages go in clear, as the recorded ones must.
+fn reliable_contract(action: &[u8]) -> Option<Encryption> {
+    if is_rm(&String::from_utf8_lossy(action)) { Some(Encryption::None) } else { contract(action) }
 }
 
 fn service(story: &Story, script: &Script) -> Service {
@@ -41,6 +38,7 @@ fn service(story: &Story, script: &Script) -> Service {
         key_rollover_interval: config.seconds("sroll").unwrap_or(standard.key_rollover_interval),
         inactivity_timeout: config.seconds("sinact").unwrap_or(standard.inactivity_timeout),
         max_pending_sessions: config.get("spend").map_or(standard.max_pending_sessions, |n| n.parse().unwrap()),
+        duplex: config.get("tr") == Some("tcp"),
         language: "",
         contract,
         ..standard
@@ -93,7 +91,6 @@ pub(crate) struct Tally {
     pub(crate) answers: BTreeSet<u32>,
     /// Those that are byte for byte the recorded ones.
     pub(crate) byte_for_byte: BTreeSet<u32>,
-    pub(crate) needs: BTreeSet<&'static str>,
     pub(crate) wrong: Vec<String>,
 }
 
@@ -113,6 +110,8 @@ pub(crate) struct Play<'s> {
     now: Instant,
     /// Requests that the application has and has not answered.
     waiting: BTreeSet<u32>,
+    /// The sessions of the messages that reliable messaging has.
+    layered: BTreeMap<u32, SessionId>,
     /// How many requests are to be answered later in the story.
     open: u32,
 }
@@ -122,8 +121,8 @@ impl<'s> Play<'s> {
         let script = Script::default();
         let service = service(story, &script);
         let (keys, now) = (story.keyring(), Instant::from_millis(0));
-        let (tally, waiting) = (Tally::default(), BTreeSet::new());
-        Self { story, ids, keys, script, service, tally, now, waiting, open: 0 }
+        let (tally, waiting, layered) = (Tally::default(), BTreeSet::new(), BTreeMap::new());
+        Self { story, ids, keys, script, service, tally, now, waiting, layered, open: 0 }
     }
 
     pub(crate) fn run(mut self) -> Tally {
@@ -173,7 +172,13 @@ impl<'s> Play<'s> {
             self.whisper_token(reply);
         }
         let mut bytes = message.received().to_vec();
-        let incoming = self.service.receive(self.now, Exchange(turn.number), &self.keys, &mut bytes).expect("room");
+        let (reliable, exchange) = (story.server.reliable(), Exchange(turn.number));
+        let incoming = if reliable {
+            self.service.open_message(self.now, exchange, &self.keys, reliable_contract, &mut bytes)
+        } else {
+            self.service.receive(self.now, exchange, &self.keys, &mut bytes)
+        };
+        let incoming = incoming.expect("room");
         let action = header(&tree(message), "Action");
         let good = match (turn.verdict, &incoming) {
             (Verdict::Accepted, Incoming::Issued(_)) => action.ends_with("RST/SCT"),
@@ -187,6 +192,12 @@ impl<'s> Play<'s> {
             self.wrong(turn, format!("{:?}, and we say {incoming:?}", turn.verdict));
         }
         match incoming {
+            Incoming::Request { session, .. } if reliable => {
+                self.layered.insert(turn.number, session);
+            }
+            Incoming::Cancelled(session) if turn.reply.is_some_and(|n| sends_cancel(story.reply(n))) => {
+                self.layered.insert(turn.number, session);
+            }
             // Asked already and found wrong if not.
             Incoming::Cancelled(session) if turn.verdict == Verdict::Accepted => {
                 self.service.close(session).expect("the session is there");
@@ -227,9 +238,8 @@ impl<'s> Play<'s> {
     fn application_replies(&mut self, turn: &Turn, reply: &Message) {
         if self.waiting.remove(&turn.number) && reply.plain.is_some() {
             let action = header(&tree(reply), "Action");
-            // RM's bodies use prefixes that the reliable layer's envelope declares.
             let said = Said {
-                body: if is_rm(&action) { Vec::new() } else { body(reply) },
+                body: body(reply),
                 action,
                 two_way: false,
                 fault: tree(reply).path(&["Body", "Fault"]).is_some(),
@@ -274,6 +284,9 @@ impl<'s> Play<'s> {
             }
         }
         let mut out = vec![0; 32_768];
+        if let Some(session) = self.layered.get(&turn.number).copied() {
+            return self.layer_answers(turn, session, reply, &mut out);
+        }
         let (status, ours) = loop {
             match self.service.poll(self.now, &mut out).expect("sealing") {
                 AcceptorAction::Answer { exchange: Exchange(exchange), status, message } => {
@@ -295,12 +308,36 @@ impl<'s> Play<'s> {
         self.compare(turn, reply, status, &ours, left);
     }
 
+    /// Reliable messaging answers what it was given, or cancels as well.
+    fn layer_answers(&mut self, turn: &Turn, session: SessionId, reply: &Message, out: &mut [u8]) {
+        let Some(plain) = &reply.plain else {
+            assert!(reply.bytes.is_empty(), "an answer without security is the machine's");
+            return;
+        };
+        let (tree, body) = (tree(reply), body(reply));
+        if sends_cancel(reply) {
+            let len = self.service.write_cancel(session, out).expect("the session is there");
+            assert_eq!(out[..len], body);
+        }
+        let encrypt_body = Node::parse(&reply.bytes).path(&["Body", "EncryptedData"]).is_some();
+        let headers = header_blocks(&tree, plain);
+        let message = SessionMessage { headers: &headers, body: &body, encrypt_body };
+        // Where messages go both ways, this one may have left before the other arrived.
+        let at = Instant::from_millis(u64::try_from(created(&tree).expect("a time stamp")).unwrap());
+        let len = self.service.seal_message(at, session, &message, out).expect("sealing");
+        self.tally.answers.insert(turn.number);
+        let (status, left) = (turn.status.unwrap_or_default(), self.script.left());
+        self.compare(turn, reply, status, &out[..len], left);
+        if sends_cancel(reply) {
+            // Both sides have cancelled, and neither answers.
+            self.service.abort(session).expect("the session is there until then");
+            let action = self.service.poll(self.now, out).expect("nothing to seal");
+            assert!(matches!(action, AcceptorAction::Drop(Exchange(number)) if number == turn.number));
+        }
+    }
+
     fn compare(&mut self, turn: &Turn, reply: &Message, status: u16, ours: &[u8], left: usize) {
         if turn.status.is_some_and(|recorded| recorded != status) {
-            if status == 202 && self.story.server.reliable() {
-                self.tally.needs.insert(RM_ANSWER);
-                return;
-            }
             self.wrong(turn, format!("status {status}, recorded {:?}", turn.status));
         }
         if ours == reply.bytes {
@@ -311,17 +348,13 @@ impl<'s> Play<'s> {
             let ours = String::from_utf8_lossy(ours).into_owned();
             return self.wrong(turn, format!("ours {ours}\n theirs {}", String::from_utf8_lossy(&reply.bytes)));
         }
-        let needs = needs(ours, reply);
-        if needs.is_empty() {
-            if left > 0 {
-                self.wrong(turn, format!("{left} recorded draws were not asked for"));
-            }
-            let (a, b) = (without_ids(ours), without_ids(&reply.bytes));
-            if a != b {
-                self.wrong(turn, first_difference(&a, &b));
-            }
+        if left > 0 {
+            self.wrong(turn, format!("{left} recorded draws were not asked for"));
         }
-        self.tally.needs.extend(needs);
+        let (a, b) = (without_ids(ours), without_ids(&reply.bytes));
+        if a != b {
+            self.wrong(turn, first_difference(&a, &b));
+        }
         self.opens(turn, reply, ours);
     }
 
@@ -347,37 +380,18 @@ impl<'s> Play<'s> {
         if action != header(&theirs, "Action") {
             self.wrong(turn, format!("action {action}"));
         }
-        if relates_to != header(&theirs, "RelatesTo") && !is_rm(&action) {
+        if relates_to != header(&theirs, "RelatesTo") {
             self.wrong(turn, format!("RelatesTo {relates_to}"));
         }
-        if body != recorded && !is_rm(&action) {
+        if body != recorded {
             self.wrong(turn, first_difference(&body, &recorded));
         }
     }
 }
 
-/// What the recorded answer has that ours cannot have yet.
-fn needs(ours: &[u8], reply: &Message) -> BTreeSet<&'static str> {
-    let (ours, theirs) = (Node::parse(ours), Node::parse(&reply.bytes));
-    let mut needs = BTreeSet::new();
-    let headers = |tree: &Node| tree.child("Header").map(|h| h.children.clone()).unwrap_or_default();
-    let rm = |node: &Node| node.namespace.ends_with("/rm") || node.namespace.contains("/wsrm/");
-    if headers(&theirs).iter().any(rm) {
-        needs.insert(RM_HEADERS);
-    }
-    let clear = |tree: &Node| tree.path(&["Body", "EncryptedData"]).is_none();
-    let action = header(&theirs, "Action");
-    if clear(&theirs) && !clear(&ours) && is_rm(&action) {
-        needs.insert(RM_CLEAR);
-    }
-    if is_rm(&action) && header(&theirs, "RelatesTo").is_empty() {
-        needs.insert(RM_ONE_WAY);
-    }
-    let to = |tree: &Node| headers(tree).iter().any(|h| h.local == "To");
-    if reply.head.is_none() && to(&theirs) && !to(&ours) {
-        needs.insert(TCP_TO);
-    }
-    needs
+/// Does the service itself cancel? It does where messages go both ways.
+fn sends_cancel(reply: &Message) -> bool {
+    reply.plain.is_some() && header(&tree(reply), "Action").ends_with("/RST/SCT/Cancel")
 }
 
 fn first_difference(ours: &str, theirs: &str) -> String {

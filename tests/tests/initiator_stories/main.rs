@@ -4,11 +4,11 @@
 mod play;
 mod table;
 
-use play::{Play, RM_CLEAR, RM_HEADERS, clients};
+use play::{Play, clients};
 use soap_session_tests::secured;
 use soap_session_tests::story::Story;
-use soap_session_tests::wire::{header, is_rm, tree};
-use std::collections::{BTreeMap, BTreeSet};
+use soap_session_tests::wire::{header, tree};
+use std::collections::BTreeMap;
 use table::{Expected, Row, TABLE};
 
 /// What a request meets with if the story says nothing else: the answer that was recorded.
@@ -42,22 +42,13 @@ fn the_initiator_lives_through_the_recorded_stories() {
             wrong.push(format!("{name} is not in the table"));
             continue;
         };
-        let (label, reliable) = match expected {
-            Expected::Later(why) => {
-                println!("later  {name}: {why}");
-                *totals.entry("later").or_default() += 1;
-                continue;
-            }
-            Expected::Same => ("same", false),
-            Expected::Deviates(why) => {
-                println!("deviates  {name}: {why}");
-                ("deviates", true)
-            }
-            Expected::Reliable => ("same but for reliable messaging", true),
-        };
-        *totals.entry(label).or_default() += 1;
+        if let Expected::Later(why) = expected {
+            println!("later  {name}: {why}");
+            *totals.entry("later").or_default() += 1;
+            continue;
+        }
+        *totals.entry("same").or_default() += 1;
         let story = Story::open(name);
-        let mut needs = BTreeSet::new();
         let mut ends = Vec::new();
         let (mut here, mut here_equal) = (0, 0);
         for turns in clients(&story) {
@@ -65,26 +56,22 @@ fn the_initiator_lives_through_the_recorded_stories() {
             for turn in &turns {
                 let outcome = tally.outcomes.get(&turn.number).map_or("nothing", String::as_str);
                 let exception = exceptions.iter().find(|(number, _)| *number == turn.number);
-                // RM's own exchanges are the reliable layer's.
-                let own = is_rm(&header(&tree(story.request(turn.number)), "Action"));
                 let told = exception.map_or_else(|| ordinary(&story, turn.number), |(_, told)| *told);
-                if outcome != told && !(own && reliable) {
+                if outcome != told {
                     wrong.push(format!("{name} {:02}: {outcome}, and the story tells: {told}", turn.number));
                 }
             }
             here += tally.sent;
             here_equal += tally.byte_for_byte;
-            needs.extend(tally.needs);
             wrong.extend(tally.wrong);
             ends.extend(tally.phases);
         }
-        println!("{label}  {name}: {here} requests, {here_equal} byte for byte; {ends:?} {needs:?}");
+        println!("same  {name}: {here} requests, {here_equal} byte for byte; {ends:?}");
         if ends != *phases {
             wrong.push(format!("{name}: {ends:?} instead of {phases:?}"));
         }
-        let allowed: BTreeSet<&str> = if reliable { [RM_CLEAR, RM_HEADERS].into() } else { BTreeSet::new() };
-        if needs != allowed || (!reliable && here != here_equal) {
-            wrong.push(format!("{name}: {here_equal} of {here} requests are the recorded bytes; {needs:?}"));
+        if here != here_equal {
+            wrong.push(format!("{name}: {here_equal} of {here} requests are the recorded bytes"));
         }
         sent += here;
         equal += here_equal;

@@ -1,21 +1,19 @@
 //! One recorded client, played by our initiator.
 
 use soap_session_core::secure::{
-    Exchange, Failure, FaultSeen, Initiator, InitiatorAction, InitiatorPhase, InitiatorSettings, Received, UniqueIds,
-    UserCredential,
+    Encryption, Exchange, Failure, FaultSeen, Heard, Initiator, InitiatorAction, InitiatorPhase, InitiatorSettings,
+    Received, SessionMessage, UniqueIds, Unsealed, UserCredential,
 };
 use soap_session_core::time::{Instant, Wall};
 use soap_session_tests::actors::{Recorded, Said};
 use soap_session_tests::dom::Node;
 use soap_session_tests::script::Script;
 use soap_session_tests::story::{Story, Turn};
-use soap_session_tests::wire::{body, context_of, created, header, is_rm, ivs, message_nonces, tree, unique_id, urn};
+use soap_session_tests::wire::{
+    body, context_of, created, header, header_blocks, is_rm, ivs, message_nonces, tree, unique_id, urn,
+};
 use soap_session_tests::{Direction, Message, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// RM headers ride in the messages, RM bodies go in clear: the reliable layer's to say.
-pub(crate) const RM_HEADERS: &str = "RM headers";
-pub(crate) const RM_CLEAR: &str = "RM body in clear";
 
 type Client = Initiator<Said, Script, 16, 256>;
 
@@ -30,8 +28,6 @@ pub(crate) struct Tally {
     pub(crate) sent: usize,
     /// Those that are byte for byte the recorded ones.
     pub(crate) byte_for_byte: usize,
-    /// What the recorded messages have and ours cannot have yet.
-    pub(crate) needs: BTreeSet<&'static str>,
     /// What became of each request, by its number.
     pub(crate) outcomes: BTreeMap<u32, String>,
     /// Where the client ended.
@@ -80,6 +76,10 @@ pub(crate) struct Play<'s> {
     exchanges: BTreeMap<u32, Exchange>,
     /// Calls that were handed over before their turn, because a renewal goes before them.
     handed_over: BTreeSet<u32>,
+    /// Replies that reliable messaging has: one may answer two messages.
+    heard: BTreeSet<u32>,
+    /// CreateSequences whose reference to the token was compared.
+    references: u32,
     pub(crate) tally: Tally,
 }
 
@@ -119,6 +119,8 @@ impl<'s> Play<'s> {
             now: Instant::from_millis(0),
             exchanges: BTreeMap::new(),
             handed_over: BTreeSet::new(),
+            heard: BTreeSet::new(),
+            references: 0,
             tally: Tally::default(),
         }
     }
@@ -160,6 +162,9 @@ impl<'s> Play<'s> {
             }
         }
         self.tally.phases.push(self.client.phase());
+        if self.story.client.reliable() && self.references == 0 {
+            self.tally.wrong.push(format!("{}: no CreateSequence", self.story.name));
+        }
         self.tally
     }
 
@@ -171,13 +176,7 @@ impl<'s> Play<'s> {
         let message = self.story.request(number);
         let tree = tree(message);
         let action = header(&tree, "Action");
-        // RM's bodies use prefixes that the reliable layer's envelope declares.
-        let said = Said {
-            body: if is_rm(&action) { Vec::new() } else { body(message) },
-            action,
-            two_way: !header(&tree, "MessageID").is_empty(),
-            fault: false,
-        };
+        let said = Said { body: body(message), action, two_way: !header(&tree, "MessageID").is_empty(), fault: false };
         self.handed_over.insert(number);
         match self.client.call(said) {
             Ok(exchange) => {
@@ -194,6 +193,12 @@ impl<'s> Play<'s> {
             self.client.open().is_ok()
         } else if action.ends_with("/RST/SCT/Cancel") {
             self.client.close().is_ok()
+        } else if action.ends_with("/RST/SCT/Renew") && self.story.client.reliable() {
+            // The layer above finds out before it sends.
+            assert!(self.client.needs_renewal(self.now));
+            let message = SessionMessage { headers: &[], body: &[], encrypt_body: true };
+            assert_eq!(self.client.seal_message(self.now, &message, &mut []), Err(Unsealed::RenewalDue));
+            self.client.renew().is_ok()
         } else if action.ends_with("/RST/SCT/Renew") {
             // Not asked for: the next call makes it necessary.
             let next = self.turns.iter().map(|turn| turn.number).find(|n| *n > number).expect("a call");
@@ -207,6 +212,9 @@ impl<'s> Play<'s> {
         let message = self.story.request(turn.number);
         let recorded = tree(message);
         let action = header(&recorded, "Action");
+        if self.story.client.reliable() && !action.contains("/RST/SCT") {
+            return self.layer_sends(turn, message, &recorded);
+        }
         if !self.provoke(turn.number, &action) {
             self.tally.outcomes.insert(turn.number, "not sent".into());
             return;
@@ -227,19 +235,45 @@ impl<'s> Play<'s> {
                 return self.wrong(turn, &what);
             }
         };
+        self.compare(turn, &ours, message);
+    }
+
+    /// Reliable messaging hands a message down.
+    fn layer_sends(&mut self, turn: &Turn, message: &Message, tree: &Node) {
+        self.script.say(ivs(message, self.story.client.binding().suite));
+        let timestamp = tree.path(&["Header", "Security", "Timestamp"]);
+        if let Some(ids) = timestamp.and_then(|n| unique_id(n.attribute("Id")?)) {
+            self.client.continue_ids(ids);
+        }
+        let plain = message.plain.as_ref().expect("a message in clear");
+        let (headers, body) = (header_blocks(tree, plain), body(message));
+        let encrypt_body = Node::parse(&message.bytes).path(&["Body", "EncryptedData"]).is_some();
+        let handed = SessionMessage { headers: &headers, body: &body, encrypt_body };
+        let mut out = vec![0; 32_768];
+        match self.client.seal_message(self.now, &handed, &mut out) {
+            Ok(len) => self.compare(turn, &out[..len], message),
+            Err(error) => self.wrong(turn, &format!("nothing is sealed: {error}")),
+        }
+        if self.script.left() > 0 {
+            self.wrong(turn, "recorded draws were not asked for");
+        }
+        let action = header(tree, "Action");
+        if action.ends_with("/CreateSequence") {
+            let len = self.client.write_token_reference(&mut out).expect("a token");
+            let whole = String::from_utf8_lossy(&body);
+            if !whole.contains(&*String::from_utf8_lossy(&out[..len])) {
+                self.wrong(turn, "the reference to the token is not the recorded one");
+            }
+            self.references += 1;
+        }
+    }
+
+    fn compare(&mut self, turn: &Turn, ours: &[u8], message: &Message) {
         self.tally.sent += 1;
-        let rm = |tree: &Node| {
-            let headers = tree.child("Header").map(|h| h.children.clone()).unwrap_or_default();
-            headers.iter().any(|h| h.namespace.ends_with("/rm") || h.namespace.contains("/wsrm/"))
-        };
         if ours == message.bytes {
             self.tally.byte_for_byte += 1;
-        } else if is_rm(&action) {
-            self.tally.needs.insert(RM_CLEAR);
-        } else if rm(&recorded) {
-            self.tally.needs.insert(RM_HEADERS);
         } else {
-            let what = first_difference(&ours, &message.bytes);
+            let what = first_difference(ours, &message.bytes);
             self.wrong(turn, &what);
         }
     }
@@ -274,16 +308,31 @@ impl<'s> Play<'s> {
     }
 
     fn hears_nothing(&mut self, turn: &Turn) {
-        let Some(exchange) = self.exchanges.get(&turn.number) else { return };
-        let outcome = match self.client.exchange_failed(*exchange) {
-            Some(failure) => failed(&failure),
-            None => "nothing failed".into(),
+        let outcome = match self.exchanges.get(&turn.number).map(|exchange| self.client.exchange_failed(*exchange)) {
+            Some(Some(failure)) => failed(&failure),
+            Some(None) => "nothing failed".into(),
+            None if self.story.client.reliable() => "no answer".into(),
+            None => return,
         };
         self.tally.outcomes.insert(turn.number, outcome);
     }
 
     fn hears(&mut self, turn: &Turn, reply: &Message) {
-        let Some(exchange) = self.exchanges.get(&turn.number).copied() else { return };
+        let exchange = self.exchanges.get(&turn.number).copied();
+        let related = self.client.trust_exchange_related_to(reply.received());
+        let Some(exchange) = exchange.filter(|_| !sends_cancel(reply)) else {
+            if self.story.client.reliable() && self.heard.insert(reply.number) {
+                assert_eq!(related, None);
+                self.layer_hears(turn, reply);
+            } else if self.story.client.reliable() {
+                self.tally.outcomes.insert(turn.number, "reply".into());
+            }
+            return;
+        };
+        let trust = header(&tree(self.story.request(turn.number)), "Action").contains("/RST/SCT");
+        if trust && reply.is_secured() && related != Some(exchange) {
+            self.wrong(turn, "the answer is not known by its RelatesTo");
+        }
         let issued = self.story.secrets.of(&reply.file).and_then(|keys| keys.issued.clone());
         if let Some(issued) = &issued {
             let name = (issued.identifier.clone(), issued.instance.clone());
@@ -308,12 +357,7 @@ impl<'s> Play<'s> {
                 "reply".into()
             }
             Ok(Received::Failed(failure)) => failed(&failure),
-            Err(refusal) => {
-                if is_rm(&header(&tree(reply), "Action")) {
-                    self.tally.needs.insert(RM_CLEAR);
-                }
-                format!("refused: {refusal}")
-            }
+            Err(refusal) => format!("refused: {refusal}"),
         };
         if let Some(issued) = issued {
             let instance = self.client.instance().map(<[u8]>::to_vec);
@@ -326,6 +370,35 @@ impl<'s> Play<'s> {
         // A late answer tells nothing that was not told.
         self.tally.outcomes.entry(turn.number).or_insert(outcome);
     }
+
+    /// Reliable messaging gets a message up.
+    fn layer_hears(&mut self, turn: &Turn, reply: &Message) {
+        let mut bytes = reply.received().to_vec();
+        let body_of = |action: &[u8]| {
+            if is_rm(&String::from_utf8_lossy(action)) { Encryption::None } else { Encryption::Required }
+        };
+        let outcome = if bytes.is_empty() {
+            "accepted".into()
+        } else {
+            match self.client.open_message(self.now, &self.keys, body_of, &mut bytes) {
+                Ok(Heard::Message(opened)) => {
+                    if opened.body.of(&bytes) != body(reply) {
+                        self.wrong(turn, "the message's body is not the recorded one");
+                    }
+                    "reply".into()
+                }
+                Ok(Heard::Fault(fault)) => failed(&Failure::Fault(fault)),
+                Ok(Heard::Cancelled) => "cancelled".into(),
+                Err(refusal) => format!("refused: {refusal}"),
+            }
+        };
+        self.tally.outcomes.entry(turn.number).or_insert(outcome);
+    }
+}
+
+/// Does the service itself cancel? It does where messages go both ways.
+fn sends_cancel(reply: &Message) -> bool {
+    reply.plain.is_some() && header(&tree(reply), "Action").ends_with("/RST/SCT/Cancel")
 }
 
 fn failed(failure: &Failure) -> String {
