@@ -93,6 +93,17 @@ impl Forger {
         self.seal(RequestType::Cancel, &body, false, &protection)
     }
 
+    /// A message of `held`'s session, with these header blocks.
+    pub fn message(&mut self, now: Instant, held: &Held, headers: &[HeaderBlock<'_>], encrypt_body: bool) -> Vec<u8> {
+        let element = self.element(held);
+        let protection = Protection {
+            order: self.binding.order,
+            token: SigningToken::SecurityContext { element: &element, id: b"held" },
+            ..self.protection(now, MessageKeys::Underived(&held.key))
+        };
+        self.seal_whole(headers, b"<x xmlns=\"urn:x\"/>", encrypt_body, &protection)
+    }
+
     fn bootstrap(&mut self, now: Instant, request: RequestType, body: &[u8], endorser: Option<&Held>) -> Vec<u8> {
         let len = self.binding.suite.default_key_bits() as usize / 8;
         let key = SecretKey::new(&vec![0x42; len]).expect("a suite's key");
@@ -191,8 +202,18 @@ impl Forger {
             HeaderBlock::ReplyTo(self.binding.addressing.anonymous().as_bytes()),
             HeaderBlock::To(b"http://localhost/calc"),
         ];
+        self.seal_whole(&headers, body, encrypt_body, protection)
+    }
+
+    fn seal_whole(
+        &mut self,
+        headers: &[HeaderBlock<'_>],
+        body: &[u8],
+        encrypt_body: bool,
+        protection: &Protection<'_>,
+    ) -> Vec<u8> {
         let (soap, addressing) = (self.binding.soap, self.binding.addressing);
-        let message = OutgoingMessage { soap, addressing, headers: &headers, body, encrypt_body };
+        let message = OutgoingMessage { soap, addressing, headers, body, encrypt_body };
         let mut out = vec![0; 32_768];
         let sealed = seal::<RustCrypto>(&message, protection, &Limits::MAX, &mut self.chance, &mut out);
         out.truncate(sealed.expect("it can be sealed").len);

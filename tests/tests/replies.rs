@@ -5,6 +5,7 @@ use soap_session_core::secure::{
     AcceptorSettings, Binding, Bootstrap, Exchange, Failure, Incoming, InitiatorAction, InitiatorPhase,
     InitiatorSettings, Received, Refusal,
 };
+use soap_session_core::soap::SoapVersion;
 use soap_session_tests::pair::{MIDNIGHT, Note, Pair, Service};
 use std::time::Duration;
 
@@ -125,4 +126,34 @@ fn an_answer_that_renews_another_conversation_is_refused() {
     let received = second.client.receive(second.now, *exchange, &second.paper, &mut answer.clone());
     assert_eq!(received, Ok(Received::Failed(Failure::Unexpected)), "the other's");
     assert_eq!(first.client.receive(first.now, *exchange, &first.paper, answer), Ok(Received::Renewed), "its own");
+}
+
+#[test]
+fn an_action_that_needs_escaping_is_reported_as_it_is_meant() {
+    for soap in [SoapVersion::Soap11, SoapVersion::Soap12] {
+        let binding = Binding { soap, ..Binding::default() };
+        let mut pair = Pair::new(&binding, InitiatorSettings::default(), AcceptorSettings::default(), 1);
+        pair.client.open().unwrap();
+        pair.run();
+        pair.client.call(Note::request("urn:calc?a=1&b=<2>", "<Add xmlns=\"urn:calc\"/>")).unwrap();
+        let before = pair.client.clone();
+        let mut out = vec![0; 20_000];
+        let Ok(InitiatorAction::Transmit { action, message, .. }) = pair.client.poll(pair.now, &pair.paper, &mut out)
+        else {
+            panic!("nothing is sent");
+        };
+        // For SOAP 1.1's SOAPAction header, which is not XML.
+        assert_eq!(action, b"urn:calc?a=1&b=<2>");
+        assert!(String::from_utf8_lossy(message).contains(">urn:calc?a=1&amp;b=&lt;2&gt;</a:Action>"));
+        // The action takes room of its own: what is said to be needed includes it.
+        for room in 0..40 {
+            let mut client = before.clone();
+            let Ok(InitiatorAction::Grow(grow)) = client.poll(pair.now, &pair.paper, &mut vec![0; room]) else {
+                panic!("no word of room");
+            };
+            assert!(client == before && grow.have == room);
+            let mut out = vec![0; grow.needed];
+            assert!(matches!(client.poll(pair.now, &pair.paper, &mut out), Ok(InitiatorAction::Transmit { .. })));
+        }
+    }
 }

@@ -281,7 +281,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             return Ok(Received::Failed(Failure::Fault(fault)));
         }
         let policy = self.binding.session_policy(Encryption::Required);
-        let opened = self.open_secured(now, credentials, message, &policy, None)?;
+        let opened = self.open_once(now, credentials, message, &policy, None)?;
         if opened.addressing.relates_to.of(message) != call.message_id.as_bytes() {
             return Ok(Received::Failed(Failure::Unexpected));
         }
@@ -322,9 +322,27 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         Some(fault)
     }
 
+    /// As [`open_secured`](Self::open_secured), and the message is not taken a second time.
+    fn open_once<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        message: &mut [u8],
+        policy: &Policy,
+        wrapped: Option<&Wrapped>,
+    ) -> Result<Opened, Refusal> {
+        let opened = self.open_secured(now, credentials, message, policy, wrapped)?;
+        self.remember(now, &opened)?;
+        Ok(opened)
+    }
+
+    pub(super) fn remember(&mut self, now: Instant, opened: &Opened) -> Result<(), Refusal> {
+        self.replay.remember(&opened.signature, self.wall.at(now), now, &self.binding.clock)
+    }
+
     /// Opens a message of the service's: under the key that was `wrapped` for it, or else under the session's.
     pub(super) fn open_secured<C: Credentials + ?Sized>(
-        &mut self,
+        &self,
         now: Instant,
         credentials: &C,
         message: &mut [u8],
@@ -339,7 +357,6 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         if matches!(opened.token, ProtectionToken::EncryptedKey { .. }) != wrapped.is_some() {
             return Err(Refusal::TokenMismatch);
         }
-        self.replay.remember(&opened.signature, wall, now, &self.binding.clock)?;
         Ok(opened)
     }
 
@@ -362,7 +379,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             RequestType::Cancel => self.binding.cancel_policy(),
         };
         let opened =
-            self.open_secured(now, credentials, message, &policy, trust.wrapped.as_ref()).map_err(Failure::Refused)?;
+            self.open_once(now, credentials, message, &policy, trust.wrapped.as_ref()).map_err(Failure::Refused)?;
         if opened.addressing.relates_to.of(message) != trust.message_id.as_bytes() {
             return Err(Failure::Unexpected);
         }

@@ -102,6 +102,9 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             if target.as_ref().map(ContextName::identifier) != self.identifier() {
                 return Err(Refusal::TokenMismatch);
             }
+        }
+        self.remember(now, &opened)?;
+        if cancel {
             self.cancelled = true;
             if self.phase == InitiatorPhase::Closing && self.trust.is_some() {
                 // Both have cancelled, and neither answers.
