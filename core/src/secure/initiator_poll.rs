@@ -29,7 +29,7 @@ pub enum InitiatorAction<'o> {
     Transmit {
         /// The exchange to open; its answer goes to [`Initiator::receive`] with the same number.
         exchange: Exchange,
-        /// The action, for SOAP 1.1's `SOAPAction` header.
+        /// The action as it is meant, not as XML escapes it: for SOAP 1.1's `SOAPAction` header.
         action: &'o [u8],
         /// The message.
         message: &'o [u8],

@@ -3,6 +3,10 @@
 //! Two layers live here. [`seal`] and [`open`] protect and verify one message; they keep nothing. The session machines
 //! [`Initiator`] and [`Acceptor`] keep the books of secure conversations: they issue, renew and cancel
 //! `SecurityContextToken`s and say which keys a message may use.
+//!
+//! The machines have two faces. An application hands over calls and gets replies, or gets requests and hands over replies. A
+//! layer with books of its own has each message [sealed](Initiator::seal_message) and [opened](Initiator::open_message) when
+//! it likes, and leaves only the tokens to the machine.
 
 mod acceptor;
 mod acceptor_messages;
@@ -20,6 +24,7 @@ mod exchange;
 mod initiator;
 mod initiator_messages;
 mod initiator_poll;
+mod initiator_receive;
 mod keyring;
 mod numbers;
 mod open;
@@ -51,8 +56,9 @@ pub use conversation::{Failure, FaultSeen, Misuse};
 pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials};
 pub use emit::{Id, UniqueId, UniqueIds};
 pub use exchange::{Exchange, Outgoing, UserCredential};
-pub use initiator::{Initiator, Received};
+pub use initiator::Initiator;
 pub use initiator_poll::InitiatorAction;
+pub use initiator_receive::Received;
 pub use keyring::Keyring;
 pub use open::open;
 pub use opened::{AddressingValues, Coverage, Endorser, OpenContext, Opened, ProtectionToken, User};
