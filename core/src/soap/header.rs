@@ -2,9 +2,22 @@
 
 use super::AddressingVersion;
 use crate::xml::Writer;
+use core::fmt;
+
+/// XML that is written where it goes, without a buffer in between.
+pub trait Content: fmt::Debug {
+    /// Writes it: well-formed, and the same each time.
+    fn write(&self, w: &mut Writer<'_>);
+}
+
+impl Content for &[u8] {
+    fn write(&self, w: &mut Writer<'_>) {
+        w.put(self);
+    }
+}
 
 /// One header block. Values are text: they are escaped when written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum HeaderBlock<'a> {
     /// `Action`, must be understood.
     Action(&'a [u8]),
@@ -33,6 +46,19 @@ pub enum HeaderBlock<'a> {
         /// Content: XML, not escaped.
         content: &'a [u8],
     },
+    /// As `Other`, with content that writes itself and is not empty.
+    Written {
+        /// Prefix, declared on the envelope.
+        prefix: &'a str,
+        /// Namespace of the prefix.
+        namespace: &'a str,
+        /// Local name.
+        local: &'a str,
+        /// Must the receiver understand it?
+        must_understand: bool,
+        /// The content.
+        content: &'a dyn Content,
+    },
 }
 
 impl<'a> HeaderBlock<'a> {
@@ -46,7 +72,7 @@ impl<'a> HeaderBlock<'a> {
             | Self::FaultTo(_)
             | Self::From(_)
             | Self::To(_) => Some(("a", version.namespace())),
-            Self::Other { prefix, namespace, .. } => Some((prefix, namespace)),
+            Self::Other { prefix, namespace, .. } | Self::Written { prefix, namespace, .. } => Some((prefix, namespace)),
         }
     }
 
@@ -62,7 +88,9 @@ impl<'a> HeaderBlock<'a> {
             Self::FaultTo(_) => ("a", "FaultTo", false),
             Self::From(_) => ("a", "From", false),
             Self::To(_) => ("a", "To", true),
-            Self::Other { prefix, local, must_understand, .. } => (*prefix, *local, *must_understand),
+            Self::Other { prefix, local, must_understand, .. } | Self::Written { prefix, local, must_understand, .. } => {
+                (*prefix, *local, *must_understand)
+            }
         };
         let name = |w: &mut Writer<'_>| {
             w.put_str(prefix);
@@ -87,6 +115,10 @@ impl<'a> HeaderBlock<'a> {
             Self::Other { content, .. } => {
                 w.put(b">");
                 w.put(content);
+            }
+            Self::Written { content, .. } => {
+                w.put(b">");
+                content.write(w);
             }
             Self::Action(text) | Self::MessageId(text) | Self::RelatesTo(text) | Self::To(text) => {
                 w.put(b">");

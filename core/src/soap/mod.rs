@@ -12,5 +12,5 @@ mod version;
 pub use addressing::Addressing;
 pub use error::SoapError;
 pub use fault::{Fault, FaultCode, FaultView};
-pub use header::HeaderBlock;
+pub use header::{Content, HeaderBlock};
 pub use version::{AddressingVersion, RequestType, ScVersion, SoapVersion, TrustVersion};

@@ -9,7 +9,7 @@ mod tests;
 
 pub use known::KnownFault;
 pub use read::{FaultView, read_fault};
-pub use write::{FaultForm, write_fault_body, write_fault_envelope};
+pub use write::{FaultForm, write_fault_body, write_fault_body_with, write_fault_envelope};
 
 use super::names;
 use super::{AddressingVersion, ScVersion};
@@ -67,6 +67,8 @@ pub enum FaultAction {
     SecureConversation,
     /// [`names::DISPATCHER_FAULT_ACTION`].
     Dispatcher,
+    /// This one.
+    Uri(&'static str),
 }
 
 /// A fault to be written.
@@ -129,6 +131,7 @@ impl<'a> Fault<'a> {
             FaultAction::Addressing => addressing.fault_action(),
             FaultAction::SecureConversation => names::SECURE_CONVERSATION_FAULT_ACTION,
             FaultAction::Dispatcher => names::DISPATCHER_FAULT_ACTION,
+            FaultAction::Uri(uri) => uri,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Faults as WCF writes them.
 
-use super::super::{AddressingVersion, SoapVersion};
+use super::super::{AddressingVersion, Content, SoapVersion};
 use super::{Fault, FaultCode, QName};
 use crate::xml::Writer;
 
@@ -16,6 +16,18 @@ pub enum FaultForm {
 
 /// Writes `Fault`, the whole content of a `Body`.
 pub fn write_fault_body(writer: &mut Writer<'_>, version: SoapVersion, form: FaultForm, fault: &Fault<'_>) {
+    let detail: Option<&dyn Content> = if fault.detail.is_empty() { None } else { Some(&fault.detail) };
+    write_fault_body_with(writer, version, form, fault, detail);
+}
+
+/// As [`write_fault_body`], with this content of `Detail` and not the fault's.
+pub fn write_fault_body_with(
+    writer: &mut Writer<'_>,
+    version: SoapVersion,
+    form: FaultForm,
+    fault: &Fault<'_>,
+    detail: Option<&dyn Content>,
+) {
     let prefix = match form {
         FaultForm::Clear(_) => "s:",
         FaultForm::Encrypted => "",
@@ -26,8 +38,8 @@ pub fn write_fault_body(writer: &mut Writer<'_>, version: SoapVersion, form: Fau
     }
     writer.put_str(">");
     match version {
-        SoapVersion::Soap12 => soap12(writer, prefix, form, fault),
-        SoapVersion::Soap11 => soap11(writer, form, fault),
+        SoapVersion::Soap12 => soap12(writer, prefix, form, fault, detail),
+        SoapVersion::Soap11 => soap11(writer, form, fault, detail),
     }
     put(writer, &["</", prefix, "Fault>"]);
 }
@@ -67,7 +79,7 @@ pub fn write_fault_envelope(
     writer.put_str("</s:Body></s:Envelope>");
 }
 
-fn soap12(writer: &mut Writer<'_>, prefix: &str, form: FaultForm, fault: &Fault<'_>) {
+fn soap12(writer: &mut Writer<'_>, prefix: &str, form: FaultForm, fault: &Fault<'_>, detail: Option<&dyn Content>) {
     let code = code(SoapVersion::Soap12, fault.code);
     put(writer, &["<", prefix, "Code><", prefix, "Value>", prefix, code, "</", prefix, "Value>"]);
     if let Some(subcode) = fault.subcode {
@@ -85,14 +97,14 @@ fn soap12(writer: &mut Writer<'_>, prefix: &str, form: FaultForm, fault: &Fault<
     writer.put_str("\">");
     reason(writer, fault);
     put(writer, &["</", prefix, "Text></", prefix, "Reason>"]);
-    if !fault.detail.is_empty() {
+    if let Some(detail) = detail {
         put(writer, &["<", prefix, "Detail>"]);
-        writer.put(fault.detail);
+        detail.write(writer);
         put(writer, &["</", prefix, "Detail>"]);
     }
 }
 
-fn soap11(writer: &mut Writer<'_>, form: FaultForm, fault: &Fault<'_>) {
+fn soap11(writer: &mut Writer<'_>, form: FaultForm, fault: &Fault<'_>, detail: Option<&dyn Content>) {
     // The children of a SOAP 1.1 Fault are in no namespace (SOAP 1.1, section 4.4).
     let undeclare = match form {
         FaultForm::Clear(_) => "",
@@ -118,9 +130,9 @@ fn soap11(writer: &mut Writer<'_>, form: FaultForm, fault: &Fault<'_>) {
     writer.put_str(">");
     reason(writer, fault);
     writer.put_str("</faultstring>");
-    if !fault.detail.is_empty() {
+    if let Some(detail) = detail {
         put(writer, &["<detail", undeclare, ">"]);
-        writer.put(fault.detail);
+        detail.write(writer);
         writer.put_str("</detail>");
     }
 }
