@@ -15,7 +15,9 @@ mod identifier;
 mod outbound;
 mod phase;
 mod ranges;
+mod read;
 mod reason;
+pub mod reasons;
 mod requestor;
 mod service;
 mod service_frames;
@@ -23,6 +25,7 @@ mod service_hear;
 mod settings;
 mod source;
 mod version;
+mod write;
 
 pub use acceptor::{AcceptorWant, Admission, ReliableAcceptor};
 pub use arrival::{
@@ -34,8 +37,10 @@ pub use frame::{Acknowledgement, FaultReason, Frame, FrameAction, FrameBody, Hea
 pub use identifier::{Identifier, LONGEST_IDENTIFIER};
 pub use phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourceEvent, SourcePhase};
 pub use ranges::{MAX_MESSAGE_NUMBER, MAX_RANGES, Range, Ranges};
+pub use read::{Blocks, Parts, RmAnswer, RmProblem, RmReadError, RmReader, Scratch, SequenceFaultHeader};
 pub use reason::{SendRefused, SessionError, Violation};
 pub use service::{ReliableSessionId, Service, ServiceWant};
 pub use settings::{MAX_TRANSFER_WINDOW, ReliableSettings, TransmissionSettings};
 pub use source::Ticket;
-pub use version::{NETRM, RmAction, RmVersion};
+pub use version::{NETRM, RmAction, RmVersion, Versions};
+pub use write::Rendered;

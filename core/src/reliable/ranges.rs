@@ -149,6 +149,8 @@ impl<const N: usize> Ranges<N> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "small numbers of the test's own")]
+
     use super::*;
 
     fn of(pairs: &[(u64, u64)]) -> Ranges<4> {

@@ -1,6 +1,6 @@
 //! The version of WS-ReliableMessaging, and the actions of its messages.
 
-use crate::soap::AddressingVersion;
+use crate::soap::{AddressingVersion, SoapVersion};
 
 /// Namespace of WCF's extensions (`netrm:BufferRemaining`, `ConnectionLimitReached`), the same in both versions.
 pub const NETRM: &str = "http://schemas.microsoft.com/ws/2006/05/rm";
@@ -13,6 +13,17 @@ pub enum RmVersion {
     February2005,
     /// WS-ReliableMessaging 1.1: ws2007HttpBinding.
     V11,
+}
+
+/// The versions that a conversation is spoken in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Versions {
+    /// The envelope's.
+    pub soap: SoapVersion,
+    /// The addressing headers'.
+    pub addressing: AddressingVersion,
+    /// WS-ReliableMessaging's.
+    pub reliable: RmVersion,
 }
 
 /// What a message is to WS-ReliableMessaging, by its action.

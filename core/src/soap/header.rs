@@ -72,7 +72,9 @@ impl<'a> HeaderBlock<'a> {
             | Self::FaultTo(_)
             | Self::From(_)
             | Self::To(_) => Some(("a", version.namespace())),
-            Self::Other { prefix, namespace, .. } | Self::Written { prefix, namespace, .. } => Some((prefix, namespace)),
+            Self::Other { prefix, namespace, .. } | Self::Written { prefix, namespace, .. } => {
+                Some((prefix, namespace))
+            }
         }
     }
 
@@ -88,9 +90,8 @@ impl<'a> HeaderBlock<'a> {
             Self::FaultTo(_) => ("a", "FaultTo", false),
             Self::From(_) => ("a", "From", false),
             Self::To(_) => ("a", "To", true),
-            Self::Other { prefix, local, must_understand, .. } | Self::Written { prefix, local, must_understand, .. } => {
-                (*prefix, *local, *must_understand)
-            }
+            Self::Other { prefix, local, must_understand, .. }
+            | Self::Written { prefix, local, must_understand, .. } => (*prefix, *local, *must_understand),
         };
         let name = |w: &mut Writer<'_>| {
             w.put_str(prefix);

@@ -8,7 +8,7 @@ mod write;
 mod tests;
 
 pub use known::KnownFault;
-pub use read::{FaultView, read_fault};
+pub use read::{FaultView, read_fault, read_qname};
 pub use write::{FaultForm, write_fault_body, write_fault_body_with, write_fault_envelope};
 
 use super::names;

@@ -50,7 +50,7 @@ fn soap12<'a>(reader: &mut Reader<'a>) -> Result<FaultView<'a>, SoapError> {
     };
     expect(reader, "Code")?;
     expect(reader, "Value")?;
-    let value = qname(reader, "Value")?;
+    let value = read_qname(reader, "Value")?;
     view.code = code(SoapVersion::Soap12, value);
     if view.code == FaultCode::Other {
         view.subcode = Some(value);
@@ -58,11 +58,11 @@ fn soap12<'a>(reader: &mut Reader<'a>) -> Result<FaultView<'a>, SoapError> {
     if let Some(child) = reader.next_element()? {
         check(&child, "Subcode")?;
         expect(reader, "Value")?;
-        view.subcode = Some(qname(reader, "Value")?);
+        view.subcode = Some(read_qname(reader, "Value")?);
         if let Some(inner) = reader.next_element()? {
             check(&inner, "Subcode")?;
             expect(reader, "Value")?;
-            view.nested = Some(qname(reader, "Value")?);
+            view.nested = Some(read_qname(reader, "Value")?);
             close(reader)?;
             end(reader, "Subcode")?;
         }
@@ -94,7 +94,7 @@ fn soap11<'a>(reader: &mut Reader<'a>) -> Result<FaultView<'a>, SoapError> {
     while let Some(child) = reader.next_element()? {
         let offset = child.span.start;
         if child.name.is("", "faultcode") {
-            let name = qname(reader, "faultcode")?;
+            let name = read_qname(reader, "faultcode")?;
             if found.replace(name).is_some() {
                 return Err(SoapError::Duplicate { element: "faultcode", offset });
             }
@@ -138,8 +138,11 @@ fn code(version: SoapVersion, name: Name<'_>) -> FaultCode {
     }
 }
 
-/// The qualified name that is the text of the element whose start tag was just read.
-fn qname<'a>(reader: &mut Reader<'a>, element: &'static str) -> Result<Name<'a>, SoapError> {
+/// The qualified name that is the text of the element whose start tag was just read. `element` names it in errors.
+///
+/// # Errors
+/// Its prefix is not declared, it is written with references, or the XML is not well-formed.
+pub fn read_qname<'a>(reader: &mut Reader<'a>, element: &'static str) -> Result<Name<'a>, SoapError> {
     // What the element itself declares is gone once its end tag is read.
     let scope: Scope = reader.scope().clone();
     let text = reader.text()?.trim();
