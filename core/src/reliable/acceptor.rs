@@ -52,7 +52,8 @@ struct Refusal {
     /// `None`: no fault at all, HTTP's 202.
     kind: Option<RmFaultKind>,
     code: FaultCode,
-    identifier: Option<Identifier>,
+    /// What it is about: the sequence, the service's address, or the action.
+    about: Option<Identifier>,
     relates_to: Option<Identifier>,
 }
 
@@ -176,8 +177,8 @@ impl<
             }
             Some(_) | None => {
                 let (kind, code) = self.kind_of_stranger(arrival);
-                let identifier = named_by(arrival).and_then(Identifier::new);
-                self.refuse(from, arrival, kind, code, identifier);
+                let about = named_by(arrival).unwrap_or(arrival.action_uri);
+                self.refuse(from, arrival, kind, code, Identifier::new(about));
                 nobody(Heard::Refused(SessionError::Remote { kind: Some(kind), code }))
             }
         }
@@ -195,7 +196,7 @@ impl<
     }
 
     fn refuse_room(&mut self, from: Exchange) -> Admission {
-        let refusal = Refusal { from, kind: None, code: FaultCode::Receiver, identifier: None, relates_to: None };
+        let refusal = Refusal { from, kind: None, code: FaultCode::Receiver, about: None, relates_to: None };
         let _ = self.refusals.push(refusal);
         Admission { session: None, heard: Heard::NoRoom }
     }
@@ -206,14 +207,14 @@ impl<
         arrival: &Arrival<'_>,
         kind: RmFaultKind,
         code: FaultCode,
-        identifier: Option<Identifier>,
+        about: Option<Identifier>,
     ) {
         if self.refusals.is_full() {
             // The oldest has waited longest for a driver that does not come.
             self.refusals.remove(0);
         }
         let relates_to = arrival.message_id.and_then(Identifier::new);
-        let _ = self.refusals.push(Refusal { from, kind: Some(kind), code, identifier, relates_to });
+        let _ = self.refusals.push(Refusal { from, kind: Some(kind), code, about, relates_to });
     }
 
     /// CreateSequence.
@@ -221,7 +222,7 @@ impl<
         match self.admit(now, from, token, arrival) {
             Ok(id) => Admission { session: Some(id), heard: Heard::Protocol },
             Err((kind, code)) => {
-                self.refuse(from, arrival, kind, code, None);
+                self.refuse(from, arrival, kind, code, arrival.to.and_then(Identifier::new));
                 Admission { session: None, heard: Heard::Refused(SessionError::Remote { kind: Some(kind), code }) }
             }
         }
@@ -343,12 +344,9 @@ impl<
                 let kind = refusal.kind?;
                 let anonymous = self.settings.addressing.anonymous().as_bytes();
                 let says_to = self.shape == Shape::Duplex || self.settings.addressing == AddressingVersion::August2004;
-                let fault = RmFault {
-                    kind,
-                    code: refusal.code,
-                    identifier: refusal.identifier.as_ref().map_or(&[], Identifier::as_bytes),
-                    reason: super::faults::reason(kind, None),
-                };
+                let about = refusal.about.as_ref().map_or(&[][..], Identifier::as_bytes);
+                let reason = super::faults::reason(kind, None, about);
+                let fault = RmFault { kind, code: refusal.code, identifier: about, reason };
                 Some(Frame {
                     relates_to: refusal.relates_to.as_ref().map(Identifier::as_bytes),
                     body: FrameBody::Fault(fault, None),

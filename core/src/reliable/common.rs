@@ -7,6 +7,7 @@ use super::identifier::Identifier;
 use super::outbound::Outbound;
 use super::phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
 use super::reason::{SendRefused, SessionError, Violation};
+use super::reasons::TimeSpan;
 use super::settings::ReliableSettings;
 use super::source::{Item, Slot, Ticket};
 use super::version::{RmAction, RmVersion};
@@ -58,6 +59,8 @@ pub(super) struct OwedFault {
     pub(super) inbound: bool,
     /// What made it.
     pub(super) error: Option<SessionError>,
+    /// The timeout that its reason tells.
+    pub(super) time: Option<TimeSpan>,
     /// The exchange that it answers.
     pub(super) exchange: Option<Exchange>,
     /// The message that it answers.
@@ -262,6 +265,20 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
             code,
             inbound: self.inbound.is_some() && (!outbound || self.outbound.is_none()),
             error: Some(error),
+            time: match error {
+                SessionError::Inactive { timeout } => Some(TimeSpan::new(timeout)),
+                SessionError::Remote { .. }
+                | SessionError::Violation(_)
+                | SessionError::RetriesExhausted { .. }
+                | SessionError::ReplyTimeout { .. }
+                | SessionError::OpenTimeout { .. }
+                | SessionError::CloseTimeout { .. }
+                | SessionError::Rollover
+                | SessionError::Aborted
+                | SessionError::Lower
+                | SessionError::StoppedListening
+                | SessionError::UnansweredRequests => None,
+            },
             exchange,
             relates_to,
             acknowledges: false,

@@ -1,4 +1,4 @@
-//! The faults that a session sends, with the reasons that WCF writes. Reasons are for people, not protocol.
+//! The faults that a session sends, and their reasons, which are for people and not protocol.
 
 use super::arrival::RmFaultKind;
 use super::client_frames::bare;
@@ -6,6 +6,7 @@ use super::common::{Common, OwedFault};
 use super::frame::{Acknowledgement, FaultReason, Frame, FrameAction, FrameBody, RmFault};
 use super::identifier::Identifier;
 use super::reason::{SessionError, Violation};
+use super::reasons;
 use crate::chance::Entropy;
 use crate::exchange::Outgoing;
 
@@ -19,7 +20,11 @@ pub(super) fn frame<'a, P: Outgoing, E: Entropy, const WINDOW: usize, const RANG
     let inbound = common.inbound.as_ref();
     let acknowledgement: Option<Acknowledgement<'_>> =
         inbound.filter(|_| fault.acknowledges).map(|inbound| common.acknowledgement(inbound));
-    let body = RmFault { kind: fault.kind, code: fault.code, identifier, reason: reason(fault.kind, fault.error) };
+    let reason = match (fault.error, &fault.time) {
+        (Some(SessionError::Inactive { .. }), Some(time)) => reasons::inactivity(time.as_bytes()),
+        (error, _) => reason(fault.kind, error, &[]),
+    };
+    let body = RmFault { kind: fault.kind, code: fault.code, identifier, reason };
     Frame {
         relates_to: fault.relates_to.as_ref().map(Identifier::as_bytes),
         acknowledgement,
@@ -28,68 +33,61 @@ pub(super) fn frame<'a, P: Outgoing, E: Entropy, const WINDOW: usize, const RANG
     }
 }
 
-/// The reason of a fault.
-pub(super) const fn reason(kind: RmFaultKind, error: Option<SessionError>) -> FaultReason<'static> {
-    FaultReason::Text(match (kind, error) {
-        (RmFaultKind::UnknownSequence, _) => "The value of wsrm:Identifier is not a known Sequence identifier.",
-        (RmFaultKind::InvalidAcknowledgement, _) => {
-            "The SequenceAcknowledgement violates the cumulative acknowledgement invariant."
+/// The reason of a fault. `value` is what it speaks of: the service's address, or an action.
+pub(super) fn reason(kind: RmFaultKind, error: Option<SessionError>, value: &[u8]) -> FaultReason<'_> {
+    let plain = FaultReason::Text;
+    match (kind, error) {
+        (RmFaultKind::UnknownSequence, _) => plain(reasons::UNKNOWN),
+        (RmFaultKind::InvalidAcknowledgement, _) => plain(reasons::INVALID_ACKNOWLEDGEMENT),
+        (RmFaultKind::MessageNumberRollover, _) => plain(reasons::ROLLOVER),
+        (RmFaultKind::LastMessageNumberExceeded, _) => plain(reasons::LAST_EXCEEDED),
+        (RmFaultKind::SequenceClosed, _) => plain(reasons::CLOSED),
+        (RmFaultKind::CreateSequenceRefused, _) => {
+            let [before, after] = reasons::REFUSED;
+            FaultReason::With(before, &[], after)
         }
-        (RmFaultKind::MessageNumberRollover, _) => "The maximum value for wsrm:MessageNumber has been exceeded.",
-        (RmFaultKind::LastMessageNumberExceeded, _) => {
-            "The value for wsrm:MessageNumber exceeds the value of the MessageNumber accompanying a LastMessage element \
-             in this Sequence."
+        (RmFaultKind::ConnectionLimitReached, _) => reasons::connection_limit(value),
+        (RmFaultKind::WsrmRequired, _) => plain(reasons::REQUIRED),
+        (RmFaultKind::EndpointUnavailable, _) => plain(reasons::UNAVAILABLE),
+        (RmFaultKind::ActionNotSupported, _) => {
+            let [before, after] = reasons::ACTION_NOT_SUPPORTED;
+            FaultReason::With(before, value, after)
         }
-        (RmFaultKind::SequenceClosed, _) => "The Sequence is closed and cannot accept new messages.",
-        (RmFaultKind::CreateSequenceRefused, _) => "The request to create a reliable session has been refused.",
-        (RmFaultKind::ConnectionLimitReached, _) => {
-            "The request to create a reliable session has been refused by the RM Destination. The server is too busy to \
-             process this request. Try again later."
-        }
-        (RmFaultKind::WsrmRequired, _) => {
-            "The incoming message is not a WS-ReliableMessaging 1.1 message and could not be processed."
-        }
-        (RmFaultKind::ActionNotSupported, _) => "The action cannot be processed at the receiver.",
         (RmFaultKind::AddressingHeaderRequired, _) => {
-            "A required header representing a Message Addressing Property is not present"
+            plain("A required header representing a Message Addressing Property is not present")
         }
-        (RmFaultKind::EndpointUnavailable, _) => "The endpoint is not accepting new reliable sessions.",
-        (RmFaultKind::SequenceTerminated, Some(error)) => terminated(error),
-        (RmFaultKind::SequenceTerminated, None) => "The reliable session cannot continue.",
-    })
+        (RmFaultKind::SequenceTerminated, Some(error)) => plain(terminated(error)),
+        (RmFaultKind::SequenceTerminated, None) => plain("The reliable session cannot continue."),
+    }
 }
 
 const fn terminated(error: SessionError) -> &'static str {
     match error {
-        SessionError::Inactive { .. } => "The inactivity timeout has been exceeded.",
-        SessionError::RetriesExhausted { .. } => {
-            "The maximum retry count has been exceeded with no response from the remote endpoint. The reliable session \
-             was faulted."
-        }
-        SessionError::ReplyTimeout { .. } => {
-            "The user of the remote endpoint's reliable session stopped waiting for a reply."
-        }
-        SessionError::Aborted | SessionError::CloseTimeout { .. } => {
-            "Due to a user abort the reliable session cannot continue."
-        }
-        SessionError::StoppedListening => {
-            "The user of the remote endpoint's reliable session expects no more messages and a new message arrived. Due \
-             to this the reliable session cannot continue."
-        }
+        SessionError::RetriesExhausted { .. } => reasons::RETRIES,
+        SessionError::ReplyTimeout { .. } => reasons::STOPPED_WAITING,
+        SessionError::Aborted | SessionError::CloseTimeout { .. } => reasons::ABORTED,
+        SessionError::StoppedListening => reasons::CLOSING,
         SessionError::UnansweredRequests => {
-            "The reliable session was closed before all requests were answered. Due to this it cannot continue."
+            "The service closed its end before every request was answered. The reliable session cannot continue."
         }
         SessionError::Violation(violation) => match violation {
-            Violation::EarlyTerminate => "A TerminateSequence came before all messages of the sequence had arrived.",
+            Violation::EarlyTerminate => {
+                "TerminateSequence came before all messages of the sequence. The reliable session cannot continue."
+            }
             Violation::RepliesUnacknowledged => {
-                "The sequence is being ended before all replies were acknowledged. The reliable session cannot continue."
+                "The sequence is being ended before all replies are acknowledged. The reliable session cannot continue."
             }
             Violation::ReplyWithoutAcknowledgement => {
-                "A reply came without a SequenceAcknowledgement. The reliable session cannot continue."
+                "A reply came without SequenceAcknowledgement. The reliable session cannot continue."
             }
             Violation::WrongDirection => {
-                "The sequence to be closed or terminated is not one that the remote endpoint sends. The reliable session \
-                 cannot continue."
+                "The sequence to be ended is not one that the sender sends. The reliable session cannot continue."
+            }
+            Violation::LastNumberTooSmall => {
+                "CloseSequence says a last number below one that has arrived. The reliable session cannot continue."
+            }
+            Violation::LastNumberChanged => {
+                "TerminateSequence says another last number than CloseSequence. The reliable session cannot continue."
             }
             Violation::ResponseUnrelated
             | Violation::OfferMismatch
@@ -100,14 +98,13 @@ const fn terminated(error: SessionError) -> &'static str {
             | Violation::FinalAcknowledgementIncomplete
             | Violation::FinalAcknowledgementUnasked
             | Violation::BehindLast
-            | Violation::LastNumberTooSmall
-            | Violation::LastNumberChanged
             | Violation::ReplyTo
             | Violation::UnexpectedMessage => {
-                "The remote endpoint sent a message that the reliable session does not allow."
+                "A message came that the reliable session does not allow. The reliable session cannot continue."
             }
         },
-        SessionError::Remote { .. }
+        SessionError::Inactive { .. }
+        | SessionError::Remote { .. }
         | SessionError::OpenTimeout { .. }
         | SessionError::Rollover
         | SessionError::Lower => "The reliable session cannot continue.",

@@ -12,7 +12,7 @@ use crate::xml::Grow;
 use core::fmt;
 
 /// A message of a session, whole but for its security header.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct SessionMessage<'m> {
     /// Every header block, in the order of the wire. All of them are signed.
     pub headers: &'m [HeaderBlock<'m>],

@@ -5,7 +5,7 @@ use crate::reliable::arrival::RmFaultKind;
 use crate::reliable::frame::{Acknowledgement, FaultReason, RmFault};
 use crate::reliable::version::{NETRM, Versions};
 use crate::soap::fault::{FaultAction, FaultForm, QName, Reason, write_fault_body_with};
-use crate::soap::{Content, Fault, SoapVersion};
+use crate::soap::{AddressingVersion, Content, Fault, SoapVersion};
 use crate::xml::Writer;
 
 impl RmFaultKind {
@@ -21,6 +21,8 @@ impl RmFaultKind {
             Self::CreateSequenceRefused | Self::ConnectionLimitReached => "CreateSequenceRefused",
             Self::WsrmRequired => "WsrmRequired",
             Self::EndpointUnavailable => "EndpointUnavailable",
+            Self::ActionNotSupported => "ActionNotSupported",
+            Self::AddressingHeaderRequired => "MessageAddressingHeaderRequired",
         }
     }
 
@@ -36,7 +38,9 @@ impl RmFaultKind {
             Self::CreateSequenceRefused
             | Self::ConnectionLimitReached
             | Self::WsrmRequired
-            | Self::EndpointUnavailable => false,
+            | Self::EndpointUnavailable
+            | Self::ActionNotSupported
+            | Self::AddressingHeaderRequired => false,
         }
     }
 }
@@ -45,6 +49,7 @@ impl<'f> RmFault<'f> {
     fn action(&self, versions: Versions) -> FaultAction {
         match self.kind {
             RmFaultKind::EndpointUnavailable => FaultAction::Default,
+            RmFaultKind::ActionNotSupported | RmFaultKind::AddressingHeaderRequired => FaultAction::Addressing,
             RmFaultKind::SequenceTerminated
             | RmFaultKind::UnknownSequence
             | RmFaultKind::InvalidAcknowledgement
@@ -90,7 +95,9 @@ impl<'f> RmFault<'f> {
         'f: 'a,
     {
         let namespace = match self.kind {
-            RmFaultKind::EndpointUnavailable => versions.addressing.namespace(),
+            RmFaultKind::EndpointUnavailable
+            | RmFaultKind::ActionNotSupported
+            | RmFaultKind::AddressingHeaderRequired => versions.addressing.namespace(),
             RmFaultKind::SequenceTerminated
             | RmFaultKind::UnknownSequence
             | RmFaultKind::InvalidAcknowledgement
@@ -101,12 +108,19 @@ impl<'f> RmFault<'f> {
             | RmFaultKind::ConnectionLimitReached
             | RmFaultKind::WsrmRequired => versions.reliable.namespace(),
         };
+        // The one local name that addressing's versions do not share.
+        let local = match (self.kind, versions.addressing) {
+            (RmFaultKind::AddressingHeaderRequired, AddressingVersion::August2004) => {
+                "MessageInformationHeaderRequired"
+            }
+            (kind, _) => kind.local(),
+        };
         // Under SOAP 1.1 the header of its own tells the code, and the body only who is to blame.
         let told = versions.soap == SoapVersion::Soap12 || !self.kind.has_sequence();
         let busy = self.kind == RmFaultKind::ConnectionLimitReached;
         Fault {
             code: self.code,
-            subcode: told.then_some(QName { namespace, local: self.kind.local() }),
+            subcode: told.then_some(QName { namespace, local }),
             nested: busy.then_some(QName { namespace: NETRM, local: "ConnectionLimitReached" }),
             reason: match self.reason {
                 FaultReason::Text(text) => Reason::plain(text),
