@@ -85,6 +85,7 @@ pub mod crypto;
 pub mod exchange;
 pub mod reliable;
 pub mod secure;
+pub mod session;
 pub mod soap;
 pub mod time;
 pub mod xml;

@@ -10,7 +10,7 @@
 
 use super::arrival::{Arrival, Offer, RmBody, RmFaultKind};
 use super::client::LONGEST_ADDRESS;
-use super::common::{Heard, Shape};
+use super::common::{Heard, Shape, Told};
 use super::frame::{Frame, FrameAction, FrameBody, RmFault};
 use super::identifier::Identifier;
 use super::phase::SessionPhase;
@@ -55,6 +55,8 @@ struct Refusal {
     /// What it is about: the sequence, the service's address, or the action.
     about: Option<Identifier>,
     relates_to: Option<Identifier>,
+    /// The secure conversation that the message came under.
+    token: Option<Identifier>,
 }
 
 /// The reliable sessions of one endpoint, all of one [`Shape`].
@@ -178,7 +180,7 @@ impl<
             Some(_) | None => {
                 let (kind, code) = self.kind_of_stranger(arrival);
                 let about = named_by(arrival).unwrap_or(arrival.action_uri);
-                self.refuse(from, arrival, kind, code, Identifier::new(about));
+                self.refuse(from, arrival, (kind, code), about, token);
                 nobody(Heard::Refused(SessionError::Remote { kind: Some(kind), code }))
             }
         }
@@ -196,7 +198,8 @@ impl<
     }
 
     fn refuse_room(&mut self, from: Exchange) -> Admission {
-        let refusal = Refusal { from, kind: None, code: FaultCode::Receiver, about: None, relates_to: None };
+        let refusal =
+            Refusal { from, kind: None, code: FaultCode::Receiver, about: None, relates_to: None, token: None };
         let _ = self.refusals.push(refusal);
         Admission { session: None, heard: Heard::NoRoom }
     }
@@ -205,16 +208,18 @@ impl<
         &mut self,
         from: Exchange,
         arrival: &Arrival<'_>,
-        kind: RmFaultKind,
-        code: FaultCode,
-        about: Option<Identifier>,
+        (kind, code): (RmFaultKind, FaultCode),
+        about: &[u8],
+        token: Option<&[u8]>,
     ) {
         if self.refusals.is_full() {
             // The oldest has waited longest for a driver that does not come.
             self.refusals.remove(0);
         }
+        let about = Identifier::new(about);
         let relates_to = arrival.message_id.and_then(Identifier::new);
-        let _ = self.refusals.push(Refusal { from, kind: Some(kind), code, about, relates_to });
+        let token = token.and_then(Identifier::new);
+        let _ = self.refusals.push(Refusal { from, kind: Some(kind), code, about, relates_to, token });
     }
 
     /// CreateSequence.
@@ -222,7 +227,7 @@ impl<
         match self.admit(now, from, token, arrival) {
             Ok(id) => Admission { session: Some(id), heard: Heard::Protocol },
             Err((kind, code)) => {
-                self.refuse(from, arrival, kind, code, arrival.to.and_then(Identifier::new));
+                self.refuse(from, arrival, (kind, code), arrival.to.unwrap_or(&[]), token);
                 Admission { session: None, heard: Heard::Refused(SessionError::Remote { kind: Some(kind), code }) }
             }
         }
@@ -322,6 +327,59 @@ impl<
             };
             same && session.token.as_ref().map(Identifier::as_bytes) == token && !session.phase().is_over()
         })
+    }
+
+    /// What an application should know, of which session; ask until there is nothing.
+    pub fn told(&mut self, now: Instant) -> Option<(ReliableSessionId, Told<P>)> {
+        self.sessions.iter_mut().find_map(|session| session.told(now).map(|told| (session.id(), told)))
+    }
+
+    /// Forgets every session that is over and has nothing left to send or to tell.
+    pub fn forget_spent(&mut self) {
+        self.sessions.retain(|session| !session.is_spent());
+    }
+
+    /// The secure conversation of this token is over, and so are the sessions that were bound to it. There is nobody to tell.
+    pub fn lower_failed(&mut self, token: Option<&Identifier>) {
+        for session in self.sessions.iter_mut().filter(|session| session.token.as_ref() == token) {
+            session.lower_failed();
+        }
+    }
+
+    /// The message for `want` cannot be written, or has nobody left to go to: its session ends.
+    pub fn unsendable(&mut self, now: Instant, want: AcceptorWant) {
+        match want {
+            AcceptorWant::Session(id, want) => {
+                if let Some(session) = self.session_mut(id) {
+                    session.unsendable(want);
+                }
+            }
+            AcceptorWant::Refusal(_) => self.sent(now, want),
+        }
+    }
+
+    /// The secure conversation under which the message for `want` goes.
+    pub fn token_of(&self, want: AcceptorWant) -> Option<&Identifier> {
+        match want {
+            AcceptorWant::Session(id, _) => self.session(id)?.token.as_ref(),
+            AcceptorWant::Refusal(from) => self.refusals.iter().find(|refusal| refusal.from == from)?.token.as_ref(),
+        }
+    }
+
+    /// The connection that the message for `want` goes by (duplex): the one that its receiver was last heard on.
+    pub fn connection_of(&self, want: AcceptorWant) -> Exchange {
+        match want {
+            AcceptorWant::Session(id, _) => self.session(id).map_or(Exchange(0), |session| session.connection),
+            AcceptorWant::Refusal(from) => from,
+        }
+    }
+
+    /// Is the message for `want` a fault? HTTP carries it with status 500.
+    pub fn is_fault(&self, want: AcceptorWant) -> bool {
+        match want {
+            AcceptorWant::Session(id, want) => self.session(id).is_some_and(|session| session.is_fault(want)),
+            AcceptorWant::Refusal(_) => true,
+        }
     }
 
     /// What is to be sent now, if anything.

@@ -182,6 +182,15 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         self.creating = None;
     }
 
+    /// The message for `want` cannot be written: the application's is not well-formed. The session ends by that.
+    pub fn unsendable(&mut self, want: ClientWant) {
+        if want == ClientWant::Fault {
+            self.common.owed.fault = None;
+        }
+        self.common.fault(SessionError::Unsendable, true);
+        self.creating = None;
+    }
+
     /// An exchange ended without an answer. The message counts as lost and its timer goes on; a request of the protocol is
     /// repeated after its interval.
     pub fn exchange_failed(&mut self, now: Instant, exchange: Exchange) {

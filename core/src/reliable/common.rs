@@ -255,6 +255,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
             | SessionError::OpenTimeout { .. }
             | SessionError::CloseTimeout { .. }
             | SessionError::Rollover
+            | SessionError::Unsendable
             | SessionError::Aborted
             | SessionError::Lower
             | SessionError::StoppedListening
@@ -274,6 +275,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
                 | SessionError::OpenTimeout { .. }
                 | SessionError::CloseTimeout { .. }
                 | SessionError::Rollover
+                | SessionError::Unsendable
                 | SessionError::Aborted
                 | SessionError::Lower
                 | SessionError::StoppedListening
@@ -311,6 +313,11 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
         if self.phase == SessionPhase::Closing && out && inward && answered {
             let _ = self.step(SessionEvent::Ended);
         }
+    }
+
+    /// Does the application know that the session is over?
+    pub(super) const fn has_told_all(&self) -> bool {
+        self.told_over
     }
 
     /// What the application should know now.
@@ -532,6 +539,7 @@ fn fault_kind(version: RmVersion, error: SessionError) -> (RmFaultKind, FaultCod
         | SessionError::ReplyTimeout { .. }
         | SessionError::OpenTimeout { .. }
         | SessionError::CloseTimeout { .. }
+        | SessionError::Unsendable
         | SessionError::Aborted
         | SessionError::Lower => (RmFaultKind::SequenceTerminated, FaultCode::Receiver),
     }

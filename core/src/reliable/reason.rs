@@ -51,6 +51,9 @@ pub enum SessionError {
     },
     /// The message numbers have run out (2^63 - 1).
     Rollover,
+    /// A message cannot be written: what the application handed over is not well-formed. Its number is taken, so that the
+    /// sequence cannot go on without it.
+    Unsendable,
     /// The application gave up.
     Aborted,
     /// The layer below failed for good: the secure conversation, or the connection.
@@ -127,6 +130,7 @@ impl fmt::Display for SessionError {
                 write!(f, "the session could not be closed within {} ms, the close timeout", timeout.as_millis())
             }
             Self::Rollover => f.write_str("the sequence has no more message numbers: open a new session"),
+            Self::Unsendable => f.write_str("a message of the application cannot be written, and its number is taken"),
             Self::Aborted => f.write_str("the application aborted the session"),
             Self::Lower => f.write_str("the conversation or connection below failed"),
             Self::StoppedListening => f.write_str("a message came after the application had stopped to take any"),

@@ -313,6 +313,31 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         self.drop_exchanges();
     }
 
+    /// The message for `want` cannot be written, or has nobody left to go to. The session ends by that.
+    pub(super) fn unsendable(&mut self, want: ServiceWant) {
+        let exchange = match want {
+            ServiceWant::Answer(exchange) | ServiceWant::Empty(exchange) | ServiceWant::Drop(exchange) => {
+                Some(exchange)
+            }
+            ServiceWant::Fault
+            | ServiceWant::CreateResponse
+            | ServiceWant::CloseResponse
+            | ServiceWant::TerminateResponse
+            | ServiceWant::Ask
+            | ServiceWant::Message(_)
+            | ServiceWant::Close
+            | ServiceWant::Terminate
+            | ServiceWant::Acknowledge => None,
+        };
+        for (open, holding) in &mut self.held {
+            if Some(*open) == exchange {
+                *holding = Holding::Drop;
+            }
+        }
+        self.common.owed.fault = None;
+        self.fail(SessionError::Unsendable);
+    }
+
     /// Ends the session by this error.
     pub(super) fn fail(&mut self, error: SessionError) {
         self.common.fault(error, true);
@@ -347,9 +372,12 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         self.common.told(now)
     }
 
-    /// Is it over, and has nothing left to say?
+    /// Is it over, with nothing left to send or to tell?
     pub fn is_spent(&self) -> bool {
-        self.common.phase.is_over() && self.held.is_empty() && self.common.owed.fault.is_none()
+        self.common.phase.is_over()
+            && self.common.has_told_all()
+            && self.held.is_empty()
+            && self.common.owed.fault.is_none()
     }
 
     /// Everything that time brings.

@@ -7,14 +7,16 @@ use super::Credentials;
 use super::Encryption;
 use super::acceptor::{Acceptor, Incoming};
 use super::acceptor_poll::Sealing;
+use super::answer::OpenExchange;
 use super::conversation::{Misuse, UrnUuid};
 use super::exchange::{Exchange, Outgoing};
+use super::phase::AcceptorPhase;
 use super::server_session::SessionId;
 use super::session_message::{SessionMessage, Unsealed};
 use super::trust::{ContextReference, write_cancel};
 use crate::chance::Entropy;
 use crate::crypto::Backend;
-use crate::time::Instant;
+use crate::time::{Deadline, Instant};
 use crate::xml::Writer;
 
 impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: usize, const REPLAY: usize, B: Backend>
@@ -47,6 +49,18 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             }
         }
         Ok(incoming)
+    }
+
+    /// The session whose token has this identifier.
+    pub fn named(&self, identifier: &[u8]) -> Option<SessionId> {
+        self.sessions.iter().find(|session| session.identifier.as_bytes() == identifier).map(|session| session.id)
+    }
+
+    /// Until when [`poll`](Self::poll) has nothing to do; `None` if it has something now.
+    pub fn wait(&self, now: Instant) -> Option<Deadline> {
+        let gone = self.sessions.iter().any(|session| session.phase == AcceptorPhase::Closed);
+        let busy = gone || self.next_sweep.due(now) || self.exchanges.iter().any(OpenExchange::ready);
+        (!busy).then_some(self.next_sweep)
     }
 
     /// Seals a message under a session's current key into `out`. Returns its length.

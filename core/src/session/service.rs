@@ -1,0 +1,471 @@
+//! The service's side of reliable sessions, over secure conversations or without.
+
+use super::action::ServiceAction;
+use super::client::blocks_of;
+use super::heard::{Message, NotRead, ServiceHeard, message_of};
+use super::{NoCalls, SCRATCH, encryption};
+use crate::chance::Chance;
+use crate::crypto::{Backend, RustCrypto};
+use crate::exchange::{Exchange, Outgoing};
+use crate::reliable::{
+    AcceptorWant, Arrival, Heard, Identifier, ReliableAcceptor, ReliableSessionId, ReliableSettings, Rendered,
+    RmReadError, SendRefused, Service, ServiceWant, SessionPhase, Shape, Versions,
+};
+use crate::secure::{
+    Acceptor, AcceptorAction, AcceptorSettings, Binding, Credentials, Incoming, Misuse, Opened, SessionId,
+    SessionMessage, Unsealed,
+};
+use crate::soap::fault::{FaultForm, write_fault_body, write_fault_envelope};
+use crate::soap::{AddressingVersion, HeaderBlock, SoapVersion};
+use crate::time::{Deadline, Instant, Wall};
+use crate::xml::{Grow, Limits, Writer};
+use heapless::Vec;
+
+/// Most messages that could not be read and wait for their fault.
+const UNREAD: usize = 8;
+
+/// A message that could not be read, until its fault is sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Unread {
+    exchange: Exchange,
+    conversation: Option<SessionId>,
+    error: RmReadError,
+    action: Vec<u8, 256>,
+    message_id: Option<Identifier>,
+}
+
+/// The service's side of reliable sessions of one endpoint, over secure conversations or without.
+///
+/// Capacities are those of [`Acceptor`] and [`ReliableAcceptor`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionService<
+    P,
+    const SESSIONS: usize = 16,
+    const WINDOW: usize = 8,
+    const RANGES: usize = 9,
+    const REQUESTS: usize = 16,
+    const EXCHANGES: usize = 16,
+    const REPLAY: usize = 1024,
+    B = RustCrypto,
+> {
+    security: Option<Acceptor<NoCalls, Chance, SESSIONS, EXCHANGES, REPLAY, B>>,
+    reliable: ReliableAcceptor<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES>,
+    unread: Vec<Unread, UNREAD>,
+    shape: Shape,
+    versions: Versions,
+    limits: Limits,
+    language: &'static str,
+}
+
+impl<
+    P,
+    const SESSIONS: usize,
+    const WINDOW: usize,
+    const RANGES: usize,
+    const REQUESTS: usize,
+    const EXCHANGES: usize,
+    const REPLAY: usize,
+    B,
+> SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B>
+where
+    P: Outgoing,
+    B: Backend,
+{
+    /// An endpoint without security.
+    pub fn plain(settings: ReliableSettings, soap: SoapVersion, shape: Shape, limits: Limits, entropy: Chance) -> Self {
+        let versions = Versions { soap, addressing: settings.addressing, reliable: settings.version };
+        let reliable = ReliableAcceptor::new(settings, shape, entropy);
+        Self { security: None, reliable, unread: Vec::new(), shape, versions, limits, language: "en-US" }
+    }
+
+    /// An endpoint whose sessions are bound to secure conversations. Versions of SOAP and WS-Addressing are the binding's.
+    pub fn secure(
+        mut settings: ReliableSettings,
+        shape: Shape,
+        binding: Binding,
+        security: AcceptorSettings,
+        wall: Wall,
+        entropy: Chance,
+        reliable_entropy: Chance,
+    ) -> Self {
+        settings.addressing = binding.addressing;
+        let (soap, limits, language) = (binding.soap, binding.limits.clone(), security.language);
+        let acceptor = Acceptor::new(binding, security, wall, entropy);
+        let mut service = Self::plain(settings, soap, shape, limits, reliable_entropy);
+        (service.security, service.language) = (Some(acceptor), language);
+        service
+    }
+
+    /// The calendar clock was set: where it stands now at the driver's zero.
+    pub const fn set_wall(&mut self, wall: Wall) {
+        if let Some(security) = &mut self.security {
+            security.set_wall(wall);
+        }
+    }
+
+    /// Takes no new sequences from now on.
+    pub const fn stop(&mut self) {
+        self.reliable.stop();
+    }
+
+    /// The next session that waits to be accepted, oldest first. Until then its messages wait too.
+    pub fn accept(&mut self) -> Option<ReliableSessionId> {
+        self.reliable.accept()
+    }
+
+    /// A session; `None` once it is forgotten.
+    pub fn session(&self, id: ReliableSessionId) -> Option<&Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>> {
+        self.reliable.session(id)
+    }
+
+    /// How many reliable sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.reliable.len()
+    }
+
+    /// How many secure conversations there are.
+    pub fn conversations(&self) -> usize {
+        self.security.as_ref().map_or(0, Acceptor::sessions)
+    }
+
+    fn known(
+        &mut self,
+        id: ReliableSessionId,
+    ) -> Result<&mut Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>, SendRefused> {
+        self.reliable.session_mut(id).ok_or(SendRefused::Unknown)
+    }
+
+    /// The next message for the application, by its number.
+    pub fn take(&mut self, now: Instant, id: ReliableSessionId) -> Option<u64> {
+        self.known(id).ok()?.take(now)
+    }
+
+    /// Gives the reply to a request: see [`Service::reply`].
+    ///
+    /// # Errors
+    /// As [`Service::reply`].
+    pub fn reply(&mut self, id: ReliableSessionId, number: u64, reply: P) -> Result<(), (P, SendRefused)> {
+        match self.reliable.session_mut(id) {
+            Some(session) => session.reply(number, reply),
+            None => Err((reply, SendRefused::Unknown)),
+        }
+    }
+
+    /// Ends a request without a reply: see [`Service::finish`].
+    ///
+    /// # Errors
+    /// As [`Service::finish`].
+    pub fn finish(&mut self, id: ReliableSessionId, number: u64) -> Result<(), SendRefused> {
+        self.known(id)?.finish(number)
+    }
+
+    /// Hands over a message (duplex).
+    ///
+    /// # Errors
+    /// As [`Service::send`].
+    pub fn send(&mut self, now: Instant, id: ReliableSessionId, message: P) -> Result<(), (P, SendRefused)> {
+        match self.reliable.session_mut(id) {
+            Some(session) => session.send(now, message).map(|_| ()),
+            None => Err((message, SendRefused::Unknown)),
+        }
+    }
+
+    /// Closes a session.
+    ///
+    /// # Errors
+    /// As [`Service::close`].
+    pub fn close(&mut self, now: Instant, id: ReliableSessionId) -> Result<(), SendRefused> {
+        self.known(id)?.close(now)
+    }
+
+    /// Gives a session up.
+    ///
+    /// # Errors
+    /// [`SendRefused::Unknown`].
+    pub fn abort(&mut self, id: ReliableSessionId) -> Result<(), SendRefused> {
+        self.known(id)?.abort();
+        Ok(())
+    }
+
+    /// The exchange is gone: its client went away.
+    pub fn exchange_failed(&mut self, exchange: Exchange) {
+        if let Some(security) = &mut self.security {
+            security.exchange_failed(exchange);
+        }
+        self.reliable.exchange_failed(exchange);
+        self.unread.retain(|unread| unread.exchange != exchange);
+    }
+
+    /// Takes a message in that came by this exchange or, on duplex sessions, this connection; it is decrypted in place.
+    /// Over exchanges each is answered through [`poll`](Self::poll).
+    ///
+    /// # Errors
+    /// [`Misuse::TooManyCalls`] when the tables of exchanges are full. Nothing has changed.
+    pub fn receive<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        from: Exchange,
+        credentials: &C,
+        message: &mut [u8],
+    ) -> Result<ServiceHeard, Misuse> {
+        if self.unread.is_full() {
+            return Err(Misuse::TooManyCalls { limit: UNREAD as u16 });
+        }
+        let mut scratch = [0; SCRATCH];
+        let (versions, limits) = (self.versions, self.limits.clone());
+        let Some(security) = &mut self.security else {
+            return Ok(match Arrival::read_envelope(message, versions, &limits, &mut scratch) {
+                Ok((arrival, parts)) => {
+                    let place = message_of(message, &arrival, parts.body, parts.body_scope, parts.must_understand);
+                    self.hear(now, from, None, &arrival, place)
+                }
+                Err(error) => self.not_read(from, None, message, error),
+            });
+        };
+        let contract = |action: &[u8]| Some(encryption(versions, action));
+        let incoming = security.open_message(now, from, credentials, contract, message)?;
+        Ok(match incoming {
+            Incoming::Issued(id) | Incoming::Renewed(id) => ServiceHeard::Conversation(id),
+            Incoming::Cancelled(id) => {
+                self.cancelled(id);
+                ServiceHeard::Conversation(id)
+            }
+            Incoming::Refused(refusal) => ServiceHeard::NotRead(NotRead::Refused(refusal)),
+            Incoming::Request { session, opened, .. } => {
+                self.hear_opened(now, from, session, message, &opened, &mut scratch)
+            }
+        })
+    }
+
+    fn hear_opened(
+        &mut self,
+        now: Instant,
+        from: Exchange,
+        conversation: SessionId,
+        message: &[u8],
+        opened: &Opened,
+        scratch: &mut [u8],
+    ) -> ServiceHeard {
+        let (versions, limits) = (self.versions, self.limits.clone());
+        match Arrival::read_blocks(message, blocks_of(opened), versions, &limits, scratch) {
+            Ok((arrival, must_understand)) => {
+                let scope = opened.body_scope.clone();
+                let place = message_of(message, &arrival, opened.body, scope, must_understand);
+                self.hear(now, from, Some(conversation), &arrival, place)
+            }
+            Err(error) => self.not_read(from, Some(conversation), message, error),
+        }
+    }
+
+    fn hear(
+        &mut self,
+        now: Instant,
+        from: Exchange,
+        conversation: Option<SessionId>,
+        arrival: &Arrival<'_>,
+        place: Message,
+    ) -> ServiceHeard {
+        let token = conversation.and_then(|id| self.security.as_ref()?.identifier(id));
+        let admission = self.reliable.hear(now, from, token, arrival);
+        let message = match admission.heard {
+            Heard::Message { .. } | Heard::Reply { .. } => Some(place),
+            Heard::Accepted { .. } | Heard::Protocol | Heard::Duplicate | Heard::NoRoom | Heard::Refused(_) => None,
+        };
+        ServiceHeard::Session { session: admission.session, heard: admission.heard, message }
+    }
+
+    fn not_read(
+        &mut self,
+        exchange: Exchange,
+        conversation: Option<SessionId>,
+        message: &[u8],
+        error: RmReadError,
+    ) -> ServiceHeard {
+        let action = Vec::from_slice(error.action.of(message)).unwrap_or_default();
+        let message_id = Identifier::new(error.message_id.of(message));
+        // Room was seen when the message came.
+        let _ = self.unread.push(Unread { exchange, conversation, error, action, message_id });
+        ServiceHeard::NotRead(NotRead::Unreadable(error))
+    }
+
+    /// The client cancelled: sessions that were bound to the token go with it.
+    fn cancelled(&mut self, id: SessionId) {
+        let Some(security) = &mut self.security else { return };
+        let token = security.identifier(id).and_then(Identifier::new);
+        self.reliable.lower_failed(token.as_ref());
+        let _ = security.close(id);
+    }
+
+    /// Asks what to do at `now`, until it says [`ServiceAction::Wait`].
+    ///
+    /// # Errors
+    /// [`Unsealed::Unsendable`]: a reply of the application is not well-formed; its session has ended.
+    pub fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<ServiceAction<'o, P>, Unsealed> {
+        let told = self.reliable.told(now);
+        if let Some((id, told)) = told {
+            return Ok(ServiceAction::Told(id, told));
+        }
+        self.reliable.forget_spent();
+        let mut sweep = Deadline::Never;
+        if let Some(security) = &mut self.security {
+            // First to see whether it wants anything: what it writes cannot be kept while others are asked.
+            match security.wait(now) {
+                Some(deadline) => sweep = deadline,
+                None => return self.poll_conversations(now, out),
+            }
+        }
+        if let Some(unread) = self.unread.first().cloned() {
+            return self.answer_unread(now, &unread, out);
+        }
+        match self.reliable.next(now) {
+            Some(want) => self.transmit(now, want, out),
+            None => Ok(ServiceAction::Wait(self.reliable.deadline().min(sweep))),
+        }
+    }
+
+    fn poll_conversations<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<ServiceAction<'o, P>, Unsealed> {
+        let Some(security) = &mut self.security else { return Ok(ServiceAction::Wait(self.reliable.deadline())) };
+        Ok(match security.poll(now, out)? {
+            AcceptorAction::Answer { exchange: connection, message, .. } if self.shape == Shape::Duplex => {
+                ServiceAction::Transmit { connection, session: None, message }
+            }
+            AcceptorAction::Answer { exchange, status, message } => ServiceAction::Answer { exchange, status, message },
+            AcceptorAction::Drop(exchange) => ServiceAction::Drop(exchange),
+            AcceptorAction::Swept(id) => ServiceAction::Swept(id),
+            AcceptorAction::Grow(grow) => ServiceAction::Grow(grow),
+            AcceptorAction::Wait(deadline) => ServiceAction::Wait(deadline.min(self.reliable.deadline())),
+        })
+    }
+
+    fn transmit<'o>(
+        &mut self,
+        now: Instant,
+        want: AcceptorWant,
+        out: &'o mut [u8],
+    ) -> Result<ServiceAction<'o, P>, Unsealed> {
+        let versions = self.versions;
+        let Some(frame) = self.reliable.frame(want) else {
+            self.reliable.sent(now, want);
+            return Ok(match want {
+                AcceptorWant::Session(_, ServiceWant::Drop(exchange)) => ServiceAction::Drop(exchange),
+                AcceptorWant::Session(_, ServiceWant::Empty(exchange)) | AcceptorWant::Refusal(exchange) => {
+                    ServiceAction::Answer { exchange, status: 202, message: &[] }
+                }
+                AcceptorWant::Session(_, _) => ServiceAction::Wait(self.reliable.deadline()),
+            });
+        };
+        let token = self.reliable.token_of(want);
+        let written = match &mut self.security {
+            None => frame.write_envelope(versions, self.language, out).map_err(Unsealed::Room),
+            Some(security) => {
+                let mut scratch = [0; SCRATCH];
+                let id = token.and_then(|token| security.named(token.as_bytes()));
+                let seal = |rendered: Rendered<'_>| {
+                    let Rendered { headers, body, encrypt_body, .. } = rendered;
+                    let message = SessionMessage { headers, body, encrypt_body };
+                    security.seal_message(now, id.ok_or(Misuse::Unknown)?, &message, out)
+                };
+                frame.render(versions, self.language, &mut scratch, seal).map_err(Unsealed::Room).flatten()
+            }
+        };
+        match written {
+            Ok(len) => {
+                let status = if self.reliable.is_fault(want) { 500 } else { 200 };
+                let connection = self.reliable.connection_of(want);
+                self.reliable.sent(now, want);
+                let message = out.get(..len).unwrap_or(&[]);
+                Ok(match (want, connection) {
+                    (AcceptorWant::Session(_, ServiceWant::Answer(exchange)), _) => {
+                        ServiceAction::Answer { exchange, status, message }
+                    }
+                    (AcceptorWant::Refusal(exchange), _) if self.shape != Shape::Duplex => {
+                        ServiceAction::Answer { exchange, status, message }
+                    }
+                    (AcceptorWant::Refusal(connection), _) => {
+                        ServiceAction::Transmit { connection, session: None, message }
+                    }
+                    (AcceptorWant::Session(id, _), connection) => {
+                        ServiceAction::Transmit { connection, session: Some(id), message }
+                    }
+                })
+            }
+            Err(Unsealed::Room(grow)) => Ok(ServiceAction::Grow(grow)),
+            Err(Unsealed::RenewalDue | Unsealed::Misuse(_)) => {
+                // Its conversation is gone, and the message has nobody left to go to.
+                self.reliable.unsendable(now, want);
+                Ok(ServiceAction::Wait(Deadline::At(now)))
+            }
+            Err(error @ Unsealed::Unsendable(_)) => {
+                self.reliable.unsendable(now, want);
+                Err(error)
+            }
+        }
+    }
+
+    /// Answers a message that could not be read with the fault that WCF answers, if it answers at all.
+    fn answer_unread<'o>(
+        &mut self,
+        now: Instant,
+        unread: &Unread,
+        out: &'o mut [u8],
+    ) -> Result<ServiceAction<'o, P>, Unsealed> {
+        let versions = self.versions;
+        let exchange = unread.exchange;
+        let Some(fault) = unread.error.fault(versions, &unread.action) else {
+            self.unread.remove(0);
+            return Ok(match self.shape {
+                Shape::Duplex => ServiceAction::Wait(Deadline::At(now)),
+                Shape::OneWay | Shape::RequestReply => ServiceAction::Answer { exchange, status: 400, message: &[] },
+            });
+        };
+        let fault = fault.in_language(self.language);
+        let relates_to = unread.message_id.as_ref().map(Identifier::as_bytes);
+        let written = match (&mut self.security, unread.conversation) {
+            (Some(security), Some(conversation)) => {
+                let mut body = [0; SCRATCH];
+                let mut w = Writer::new(&mut body);
+                // Its action decides: faults of 1.1 go in clear, all others are encrypted.
+                let uri = fault.action_uri(versions.addressing).as_bytes();
+                let encrypt_body = encryption(versions, uri) == crate::secure::Encryption::Required;
+                let form = if encrypt_body { FaultForm::Encrypted } else { FaultForm::Clear(versions.addressing) };
+                write_fault_body(&mut w, versions.soap, form, &fault);
+                let len = w.finish()?;
+                let anonymous = versions.addressing.anonymous().as_bytes();
+                let says_to = self.shape == Shape::Duplex || versions.addressing == AddressingVersion::August2004;
+                let headers: Vec<HeaderBlock<'_>, 3> = [
+                    Some(HeaderBlock::Action(uri)),
+                    relates_to.map(HeaderBlock::RelatesTo),
+                    says_to.then_some(HeaderBlock::To(anonymous)),
+                ]
+                .into_iter()
+                .flatten()
+                .collect();
+                let body = body.get(..len).unwrap_or(&[]);
+                let message = SessionMessage { headers: &headers, body, encrypt_body };
+                security.seal_message(now, conversation, &message, out)
+            }
+            _ => {
+                let mut w = Writer::new(out);
+                write_fault_envelope(&mut w, versions.soap, versions.addressing, relates_to, &fault);
+                w.finish().map_err(Unsealed::Room)
+            }
+        };
+        match written {
+            Err(Unsealed::Room(Grow { needed, have })) => Ok(ServiceAction::Grow(Grow { needed, have })),
+            written => {
+                self.unread.remove(0);
+                let len = written?;
+                let message = out.get(..len).unwrap_or(&[]);
+                Ok(match self.shape {
+                    Shape::Duplex => ServiceAction::Transmit { connection: exchange, session: None, message },
+                    Shape::OneWay | Shape::RequestReply => ServiceAction::Answer { exchange, status: 500, message },
+                })
+            }
+        }
+    }
+
+    /// The state of a session, if it is known.
+    pub fn phase(&self, id: ReliableSessionId) -> Option<SessionPhase> {
+        self.reliable.session(id).map(Service::phase)
+    }
+}
