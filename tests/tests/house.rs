@@ -87,9 +87,9 @@ fn the_core_names_no_std_no_alloc_and_no_unsafe() {
 #[test]
 fn lower_rooms_do_not_know_higher_ones() {
     let rules: [(&str, &[&str]); 5] = [
-        ("core/src/xml", &["soap", "crypto", "secure", "time", "chance"]),
-        ("core/src/soap", &["crypto", "secure", "time", "chance"]),
-        ("core/src/crypto", &["xml", "soap", "secure", "time", "chance"]),
+        ("core/src/xml", &["soap", "crypto", "secure", "reliable", "time", "chance"]),
+        ("core/src/soap", &["crypto", "secure", "reliable", "time", "chance"]),
+        ("core/src/crypto", &["xml", "soap", "secure", "reliable", "time", "chance"]),
         ("core/src/secure", &["reliable", "lifetime", "throttle", "session", "door"]),
         ("core/src/secure/trust", &["crypto", "time", "chance"]),
     ];
@@ -101,6 +101,21 @@ fn lower_rooms_do_not_know_higher_ones() {
             }
         }
     }
+}
+
+#[test]
+fn reliable_messaging_knows_nothing_but_the_rooms_below() {
+    let below = ["time", "chance", "xml", "soap", "base64", "reliable"];
+    let mut imports = 0;
+    for file in sources(&root().join("core/src/reliable")) {
+        let code = code(&file);
+        for path in code.split("crate::").skip(1) {
+            let room = path.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
+            assert!(below.contains(&room), "{} imports {room}", file.display());
+            imports += 1;
+        }
+    }
+    assert!(imports > 20, "only {imports} imports found");
 }
 
 #[test]

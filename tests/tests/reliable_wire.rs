@@ -3,7 +3,7 @@
 use soap_session_core::chance::Uuid;
 use soap_session_core::reliable::{
     Acknowledgement, Arrival, Blocks, Frame, FrameAction, FrameBody, HeaderOrder, Identifier,
-    IncompleteSequenceBehavior, Parts, RmAction, RmBody, RmFault, RmVersion, SequencePlace, Versions,
+    IncompleteSequenceBehavior, Parts, RmAction, RmBody, RmFault, RmProblem, RmVersion, SequencePlace, Versions,
 };
 use soap_session_core::reliable::{FaultReason, RmAnswer};
 use soap_session_core::soap::fault::write_fault_envelope;
@@ -292,7 +292,7 @@ fn plain_messages_are_written_as_they_were_recorded() {
     }
     let all: usize = counts.values().sum();
     println!("{all:5} plain messages");
-    assert!(all > 1200, "only {all}");
+    assert!(all >= 1483, "only {all}");
 }
 
 /// The places that WS-Security would tell of a message that it has opened.
@@ -374,7 +374,7 @@ fn secured_messages_are_rendered_as_they_were_recorded() {
     }
     let all: usize = counts.values().sum();
     println!("{all:5} secured messages");
-    assert!(all > 300, "only {all}");
+    assert!(all >= 403, "only {all}");
 }
 
 fn tree_has_encrypted_body(bytes: &[u8]) -> bool {
@@ -384,6 +384,7 @@ fn tree_has_encrypted_body(bytes: &[u8]) -> bool {
 
 #[test]
 fn gsoap_is_understood() {
+    let mut nameless = 0;
     let mut counts = BTreeMap::<(RmVersion, String), usize>::new();
     for (name, message) in messages(&["gsoap"]) {
         if !name.contains("-rm1") || message.bytes.is_empty() {
@@ -393,8 +394,16 @@ fn gsoap_is_understood() {
         let Some(found) = versions(&message.bytes) else { panic!("{name}") };
         let versions = Versions { reliable, ..found };
         let mut scratch = [0; 2048];
-        let (arrival, _) = Arrival::read_envelope(&message.bytes, versions, &Limits::default(), &mut scratch)
-            .unwrap_or_else(|error| panic!("{name}: {error}\n{}", string(&message.bytes)));
+        let arrival = match Arrival::read_envelope(&message.bytes, versions, &Limits::default(), &mut scratch) {
+            Ok((arrival, _)) => arrival,
+            // Where nothing was offered, gSOAP answers with the end of a sequence without a name. WCF cannot read it.
+            Err(error) if name.contains("nooffer") && matches!(error.problem, RmProblem::Identifier { .. }) => {
+                assert!(string(&message.bytes).contains("<wsrm:TerminateSequence><wsrm:Identifier/>"), "{name}");
+                nameless += 1;
+                continue;
+            }
+            Err(error) => panic!("{name}: {error}\n{}", string(&message.bytes)),
+        };
         assert_eq!(facts_of_arrival(&arrival), facts_of_tree(&Node::parse(&message.bytes), versions), "{name}");
         *counts.entry((versions.reliable, kind(&arrival))).or_default() += 1;
     }
@@ -402,8 +411,9 @@ fn gsoap_is_understood() {
         println!("{count:5} {version:?} {kind}");
     }
     let all: usize = counts.values().sum();
-    println!("{all:5} messages of gSOAP");
-    assert!(all > 50, "only {all}");
+    println!("{all:5} messages of gSOAP, {nameless} without a name");
+    assert_eq!(nameless, 1);
+    assert!(all >= 153, "only {all}");
 }
 
 #[test]

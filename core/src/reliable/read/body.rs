@@ -106,15 +106,15 @@ impl<'a> BodyReader<'_, 'a> {
         Ok(Some((text, meaning)))
     }
 
-    /// `IncompleteSequenceBehavior` (1.1), if `next` is that. WCF checks its value and forgets it.
+    /// `IncompleteSequenceBehavior`, if `next` is that. WCF checks its value and forgets it.
+    ///
+    /// It is 1.1's, but gSOAP writes it in February 2005 too, where WCF would then not find what follows it.
     fn behavior(&mut self, next: &mut Option<Start<'a>>) -> Result<(), RmProblem> {
         const ELEMENT: &str = "IncompleteSequenceBehavior";
-        let is_due = |start: &Start<'_>| start.name.is(RmVersion::V11.namespace(), ELEMENT);
-        let Some(start) = next.filter(|start| self.versions.reliable == RmVersion::V11 && is_due(start)) else {
-            return Ok(());
-        };
+        let Some(start) = next.filter(|start| start.name.is(self.namespace(), ELEMENT)) else { return Ok(()) };
         let text = self.reader.text()?;
-        if !IncompleteSequenceBehavior::ALL.iter().any(|behavior| text.eq(behavior.name())) {
+        let known = IncompleteSequenceBehavior::ALL.iter().any(|behavior| text.eq(behavior.name()));
+        if self.versions.reliable == RmVersion::V11 && !known {
             return Err(RmProblem::Value { element: ELEMENT, offset: start.span.start });
         }
         *next = self.reader.next_element()?;

@@ -37,11 +37,19 @@ impl<'a> Scratch<'a> {
     }
 }
 
+/// Longest number or duration, in bytes, that is read where it is written with references.
+const LONGEST: usize = 64;
+
+/// The characters of a short value as they are meant.
+fn meant<'t>(text: &Text<'t>, room: &'t mut [u8; LONGEST]) -> Option<&'t [u8]> {
+    text.plain().or_else(|| text.decode(room).ok().map(|decoded| &*decoded))
+}
+
 /// A number as .NET reads a 64-bit one: digits, perhaps with a plus sign and white space around, at most 2^63 - 1.
 pub(super) fn number(text: &Text<'_>) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.plain()?;
-    let digits = digits.strip_prefix(b"+").unwrap_or(digits);
+    let mut room = [0; LONGEST];
+    let text = meant(text, &mut room)?.trim_ascii();
+    let digits = text.strip_prefix(b"+").unwrap_or(text);
     if digits.is_empty() {
         return None;
     }
@@ -58,8 +66,8 @@ pub(super) fn duration(text: &Text<'_>) -> Option<Duration> {
     const SECOND: u64 = 1000;
     const DATE: [(u8, u64); 3] = [(b'Y', 365 * 86400 * SECOND), (b'M', 30 * 86400 * SECOND), (b'D', 86400 * SECOND)];
     const TIME: [(u8, u64); 3] = [(b'H', 3600 * SECOND), (b'M', 60 * SECOND), (b'S', SECOND)];
-    let text = text.trim();
-    let mut rest = text.plain()?.strip_prefix(b"P")?;
+    let mut room = [0; LONGEST];
+    let mut rest = meant(text, &mut room)?.trim_ascii().strip_prefix(b"P")?;
     let mut units = DATE.iter();
     let (mut millis, mut in_time) = (0_u64, false);
     // A `T` with nothing behind it is wrong, and so is nothing at all.
