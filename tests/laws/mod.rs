@@ -3,6 +3,7 @@
 //! `MUTANTS.md` shows that they bite.
 
 mod any_bytes;
+mod frames;
 mod heads;
 mod moves;
 mod no_trace;
