@@ -12,6 +12,7 @@ mod recording;
 pub mod rm_story;
 pub mod script;
 mod secrets;
+pub mod session_pair;
 pub mod story;
 pub mod tampered_trust;
 mod verdicts;
