@@ -105,7 +105,7 @@ fn lower_rooms_do_not_know_higher_ones() {
 
 #[test]
 fn reliable_messaging_knows_nothing_but_the_rooms_below() {
-    let below = ["time", "chance", "xml", "soap", "base64", "reliable"];
+    let below = ["time", "chance", "exchange", "xml", "soap", "base64", "reliable"];
     let mut imports = 0;
     for file in sources(&root().join("core/src/reliable")) {
         let code = code(&file);

@@ -4,6 +4,7 @@
 #![no_std]
 #![no_main]
 
+mod reliable;
 mod runtime;
 
 use soap_session_core::chance::{Chance, Entropy, Uuid};
@@ -52,6 +53,8 @@ enum Failure {
     Body = 5,
     Signature = 6,
     Forgery = 7,
+    Session = 8,
+    Lost = 9,
 }
 
 fn derived(session: &SecretKey, nonce: &[u8; 16], len: usize) -> Result<SecretKey, Failure> {
@@ -145,7 +148,7 @@ fn round_trip() -> Result<(), Failure> {
 
 /// What the entry point calls. The result is the exit status.
 fn run() -> u8 {
-    match round_trip() {
+    match round_trip().and_then(|()| reliable::session()) {
         Ok(()) => 0,
         Err(failure) => failure as u8,
     }
