@@ -187,3 +187,27 @@ fn the_shapes_that_no_recording_has() {
     assert_eq!(action(RmFaultKind::SequenceTerminated), format!("{ns11}/fault").as_bytes());
     assert_eq!(action(RmFaultKind::EndpointUnavailable), b"http://www.w3.org/2005/08/addressing/soap/fault");
 }
+
+#[test]
+fn a_fault_to_be_encrypted_declares_what_it_needs() {
+    let identifier = Identifier::new(ID).unwrap();
+    let ack = Acknowledgement { identifier: &identifier, ranges: &[], is_final: false, buffer_remaining: None };
+    let feb = Versions::default();
+    let mut scratch = [0; 2048];
+    let body = |versions: Versions, scratch: &mut [u8]| {
+        let render = frame(RmFaultKind::SequenceTerminated, None, Some(ack));
+        let render = render.render(versions, "en-US", scratch, |rendered| {
+            (String::from_utf8(rendered.body.to_vec()).unwrap(), rendered.encrypt_body)
+        });
+        render.unwrap()
+    };
+    // The envelope declares r for its acknowledgement, but what is encrypted stands alone.
+    let (text, encrypted) = body(feb, &mut scratch);
+    assert!(encrypted && text.starts_with("<Fault xmlns=\"http://www.w3.org/2003/05/soap-envelope\">"), "{text}");
+    assert!(text.contains("<Detail><r:Identifier xmlns:r=\"http://schemas.xmlsoap.org/ws/2005/02/rm\">"), "{text}");
+    let (text, encrypted) = body(Versions { reliable: RmVersion::V11, ..feb }, &mut scratch);
+    assert!(!encrypted && text.contains("<s:Detail><r:Identifier>urn:seq&amp;1</r:Identifier></s:Detail>"), "{text}");
+    let frame = frame(RmFaultKind::SequenceTerminated, None, None);
+    let grow = frame.render(feb, "", &mut [0; 10], |_| ()).unwrap_err();
+    assert!(grow.needed > 300 && frame.render(feb, "", &mut scratch[..grow.needed], |_| ()).is_ok());
+}

@@ -42,7 +42,7 @@ const LONGEST: usize = 64;
 
 /// The characters of a short value as they are meant.
 fn meant<'t>(text: &Text<'t>, room: &'t mut [u8; LONGEST]) -> Option<&'t [u8]> {
-    text.plain().or_else(|| text.decode(room).ok().map(|decoded| &*decoded))
+    text.plain().or_else(|| text.decode(room).ok())
 }
 
 /// A number as .NET reads a 64-bit one: digits, perhaps with a plus sign and white space around, at most 2^63 - 1.
