@@ -33,15 +33,19 @@ pub(crate) fn facts_of_tree(tree: &Node, versions: Versions) -> String {
         Some(body) if body.namespace == versions.reliable.namespace() => {
             let direct = text(body.child("Identifier"));
             let offered = text(body.path(&["Offer", "Identifier"]));
-            let acks_to = text(body.path(&["AcksTo", "Address"]).or_else(|| body.path(&["Accept", "AcksTo", "Address"])));
+            let acks_to =
+                text(body.path(&["AcksTo", "Address"]).or_else(|| body.path(&["Accept", "AcksTo", "Address"])));
             let last = text(body.child("LastMsgNumber"));
             let token = body.path(&["SecurityTokenReference", "Reference"]).and_then(|r| r.attribute("URI"));
             format!("{} {direct:?} {offered:?} {acks_to:?} {last:?} {token:?}", body.local)
         }
         Some(body) if body.local == "Fault" && sequence.is_none() => {
-            let detail =
-                body.child("Detail").or_else(|| body.child("detail")).and_then(|detail| text(detail.child("Identifier")));
-            let reason = body.path(&["Reason", "Text"]).or_else(|| body.child("faultstring")).map(|reason| reason.text.clone());
+            let detail = body
+                .child("Detail")
+                .or_else(|| body.child("detail"))
+                .and_then(|detail| text(detail.child("Identifier")));
+            let reason =
+                body.path(&["Reason", "Text"]).or_else(|| body.child("faultstring")).map(|reason| reason.text.clone());
             format!("Fault {detail:?} {reason:?}")
         }
         Some(_) | None => String::new(),
