@@ -1,0 +1,254 @@
+//! A reliable session over a secure conversation: what is bound to what, what is encrypted, and what a stranger gets.
+
+use soap_session_core::chance::Chance;
+use soap_session_core::exchange::{Exchange, Outgoing};
+use soap_session_core::reliable::{
+    Frame, FrameAction, FrameBody, HeaderOrder, Heard, Identifier, IncompleteSequenceBehavior, ReliableSettings,
+    Rendered, RmAction, RmFaultKind, RmVersion, SequencePlace, SessionError, SessionPhase, Shape, Told, Versions,
+};
+use soap_session_core::secure::{
+    Binding, Bootstrap, Initiator, InitiatorAction, InitiatorSettings, Received, SessionMessage, UserCredential,
+};
+use soap_session_core::session::{ServiceAction, ServiceHeard};
+use soap_session_core::soap::{AddressingVersion, FaultCode, SoapVersion};
+use soap_session_core::time::Duration;
+use soap_session_tests::pair::{MIDNIGHT, Note, Paper};
+use soap_session_tests::session_pair::{Letter, SessionPair};
+
+fn versions(version: RmVersion) -> Versions {
+    Versions { soap: SoapVersion::Soap12, addressing: AddressingVersion::Wsa10, reliable: version }
+}
+
+fn binding() -> Binding {
+    Binding::ws2007_http(Bootstrap::AnonymousForCertificate)
+}
+
+fn settings(version: RmVersion) -> ReliableSettings {
+    ReliableSettings { version, inactivity_timeout: Duration::from_secs(86_400), ..ReliableSettings::default() }
+}
+
+fn text(message: &[u8]) -> String {
+    String::from_utf8_lossy(message).into_owned()
+}
+
+fn opened(shape: Shape, version: RmVersion) -> SessionPair {
+    let mut pair = SessionPair::new(shape, &settings(version), Some(&binding()), 3);
+    pair.open();
+    assert_eq!(pair.client_told, [Told::Opened]);
+    pair.send(Letter::request("urn:n/Ask", "<n xmlns=\"urn:secret\">1</n>")).expect("an open session");
+    pair.run();
+    pair
+}
+
+/// Another client of the same service, with a conversation of its own and no scruples.
+struct Stranger {
+    machine: Initiator<Note, Chance, 1, 64>,
+    paper: Paper,
+    next: u32,
+}
+
+impl Stranger {
+    fn meet(pair: &mut SessionPair) -> Self {
+        let machine = Initiator::new(
+            binding(),
+            InitiatorSettings::default(),
+            "http://localhost/calc",
+            UserCredential::new("mallory", "wonder"),
+            MIDNIGHT,
+            Chance::new(&[0xEE; 32]),
+        );
+        let mut stranger = Self { machine: machine.expect("a client"), paper: Paper::default(), next: 1000 };
+        stranger.machine.open().expect("not opened yet");
+        let mut out = vec![0; 32_768];
+        let polled = stranger.machine.poll(pair.now, &stranger.paper, &mut out).expect("a request");
+        let InitiatorAction::Transmit { exchange, message, .. } = polled else { panic!("no request: {polled:?}") };
+        let mut request = message.to_vec();
+        let heard = pair.service.receive(pair.now, Exchange(999), &stranger.paper, &mut request).expect("room");
+        assert!(matches!(heard, ServiceHeard::Conversation(_)), "{heard:?}");
+        let (_, _, mut answer) = answer(pair);
+        let received = stranger.machine.receive(pair.now, exchange, &stranger.paper, &mut answer).expect("a token");
+        assert_eq!(received, Received::Established);
+        stranger
+    }
+
+    /// Sends this frame under its own token; what the service made of it.
+    fn says(&mut self, pair: &mut SessionPair, version: RmVersion, frame: &Frame<'_>) -> ServiceHeard {
+        let mut out = vec![0; 32_768];
+        let machine = &mut self.machine;
+        let seal = |rendered: Rendered<'_>| {
+            let Rendered { headers, body, encrypt_body, .. } = rendered;
+            machine.seal_message(pair.now, &SessionMessage { headers, body, encrypt_body }, &mut out)
+        };
+        let sealed = frame.render(versions(version), "en-US", &mut [0; 2048], seal).expect("room").expect("sealed");
+        self.next += 1;
+        out.truncate(sealed);
+        pair.service.receive(pair.now, Exchange(self.next), &self.paper, &mut out).expect("room")
+    }
+
+    /// The service's answer, opened.
+    fn hears(&mut self, pair: &mut SessionPair) -> (u16, String) {
+        let (_, status, mut answer) = answer(pair);
+        let optional = |_: &[u8]| soap_session_core::secure::Encryption::Optional;
+        let heard =
+            self.machine.open_message(pair.now, &self.paper, optional, &mut answer).expect("under its own token");
+        (status, format!("{} {}", matches!(heard, soap_session_core::secure::Heard::Message(_)), text(&answer)))
+    }
+}
+
+fn answer(pair: &mut SessionPair) -> (Exchange, u16, Vec<u8>) {
+    let mut out = vec![0; 32_768];
+    match pair.service.poll(pair.now, &mut out).expect("the service can write") {
+        ServiceAction::Answer { exchange, status, message } => (exchange, status, message.to_vec()),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+fn frame<'a>(action: RmAction, body: FrameBody<'a>) -> Frame<'a> {
+    Frame {
+        action: FrameAction::Rm(action),
+        message_id: Some(soap_session_core::chance::Uuid([7; 16])),
+        relates_to: None,
+        reply_to: None,
+        to: Some(b"http://localhost/calc"),
+        sequence: None,
+        acknowledgement: None,
+        ack_requested: None,
+        uses_sequence_str: false,
+        order: HeaderOrder::AcknowledgementFirst,
+        body,
+    }
+}
+
+#[test]
+fn a_sequence_belongs_to_its_token() {
+    for version in RmVersion::ALL {
+        let mut pair = opened(Shape::RequestReply, version);
+        let mut stranger = Stranger::meet(&mut pair);
+        let identifier = pair.client.identifier().expect("a sequence").clone();
+        let before = pair.service.session(session(&pair)).cloned();
+        let sequence = Some(SequencePlace { identifier: &identifier, number: 2, last: false });
+        let body = FrameBody::Payload(b"<n xmlns=\"urn:secret\">2</n>");
+        let frames = [
+            Frame { sequence, action: FrameAction::Application(b"urn:n/Ask"), ..frame(RmAction::AckRequested, body) },
+            Frame { ack_requested: Some(&identifier), ..frame(RmAction::AckRequested, FrameBody::Empty) },
+            frame(RmAction::TerminateSequence, FrameBody::TerminateSequence { identifier: &identifier, last: None }),
+        ];
+        for frame in &frames {
+            let heard = stranger.says(&mut pair, version, frame);
+            let error = SessionError::Remote { kind: Some(RmFaultKind::UnknownSequence), code: FaultCode::Sender };
+            assert_eq!(heard, ServiceHeard::Session { session: None, heard: Heard::Refused(error), message: None });
+            let (status, answer) = stranger.hears(&mut pair);
+            assert_eq!(status, 500);
+            assert!(answer.starts_with("true") && answer.contains("UnknownSequence"), "{answer}");
+        }
+        assert!(before.is_some() && pair.service.session(session(&pair)).cloned() == before, "no trace is left");
+        assert!(pair.close() && pair.closed_well());
+    }
+}
+
+fn session(_: &SessionPair) -> soap_session_core::reliable::ReliableSessionId {
+    soap_session_core::reliable::ReliableSessionId(1)
+}
+
+#[test]
+fn a_create_sequence_names_the_token_that_protects_it() {
+    for version in RmVersion::ALL {
+        let mut pair = opened(Shape::RequestReply, version);
+        let mut stranger = Stranger::meet(&mut pair);
+        let mut own = [0; 512];
+        let len = stranger.machine.write_token_reference(&mut own).expect("a token");
+        let own = text(&own[..len]);
+        let name = text(stranger.machine.identifier().expect("a conversation"));
+        let other = own.replace(&name, "urn:uuid:00000000-0000-4000-8000-000000000000");
+        let offer = Identifier::new(b"urn:uuid:11111111-0000-4000-8000-000000000000").expect("an identifier");
+        for (reference, granted) in [(None, false), (Some(other.as_bytes()), false), (Some(own.as_bytes()), true)] {
+            let body = FrameBody::CreateSequence {
+                acks_to: AddressingVersion::Wsa10.anonymous().as_bytes(),
+                offer: Some((&offer, IncompleteSequenceBehavior::DiscardFollowingFirstGap)),
+                token_reference: reference,
+            };
+            let uses_sequence_str = version == RmVersion::V11;
+            let create = Frame { uses_sequence_str, ..frame(RmAction::CreateSequence, body) };
+            let heard = stranger.says(&mut pair, version, &create);
+            assert_eq!(matches!(heard, ServiceHeard::Session { session: Some(_), .. }), granted, "{heard:?}");
+            let (status, answer) = stranger.hears(&mut pair);
+            assert_eq!(status, if granted { 200 } else { 500 });
+            assert_eq!(answer.contains("CreateSequenceRefused"), !granted, "{answer}");
+        }
+    }
+}
+
+#[test]
+fn the_protocol_is_signed_and_the_application_encrypted() {
+    for shape in [Shape::RequestReply, Shape::Duplex] {
+        for version in RmVersion::ALL {
+            let mut pair = opened(shape, version);
+            assert!(pair.close() && pair.closed_well());
+            let named = |name: &str| pair.wire.iter().filter(|(_, bytes)| text(bytes).contains(name)).count();
+            assert_eq!(named("urn:secret"), 0, "no body of the application in clear");
+            let clear: &[&str] = match version {
+                RmVersion::February2005 => &["Offer><", "Accept><", "TerminateSequence>"],
+                RmVersion::V11 => &["Offer><", "Accept><", "CloseSequence>", "TerminateSequence>"],
+            };
+            for name in clear {
+                assert!(named(name) > 0, "{name} in clear");
+            }
+            for (_, bytes) in pair.wire.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+                assert!(text(bytes).contains("<o:Security s:mustUnderstand=\"1\""), "every message is secured");
+            }
+            let reference =
+                pair.wire.iter().filter(|(_, bytes)| text(bytes).contains("Offer><o:SecurityTokenReference")).count();
+            assert_eq!(reference, 1, "the CreateSequence names the token");
+            let str_header = pair.wire.iter().filter(|(_, bytes)| text(bytes).contains("UsesSequenceSTR")).count();
+            assert_eq!(str_header, usize::from(version == RmVersion::V11));
+        }
+    }
+}
+
+#[test]
+fn the_key_is_renewed_between_two_messages() {
+    let mut pair = opened(Shape::RequestReply, RmVersion::V11);
+    // WCF's client renews after ten hours.
+    pair.now = pair.now.after(Duration::from_secs(11 * 3600));
+    pair.send(Letter::request("urn:n/Ask", "<n xmlns=\"urn:secret\">2</n>")).expect("an open session");
+    pair.run();
+    assert_eq!((pair.taken.len(), pair.replies.len()), (2, 2));
+    let renewals = pair.wire.iter().filter(|(_, bytes)| text(bytes).contains("/RST/SCT/Renew<")).count();
+    assert_eq!(renewals, 1);
+    assert!(pair.close() && pair.closed_well());
+}
+
+#[test]
+fn giving_up_tells_the_service_and_cancels_the_token() {
+    for version in RmVersion::ALL {
+        let mut pair = opened(Shape::RequestReply, version);
+        let before = pair.wire.len();
+        pair.client.abort();
+        assert!(pair.run_until(20, |pair| pair.client.is_over() && pair.service.conversations() == 0));
+        let said: Vec<String> =
+            pair.wire[before..].iter().filter(|(client, _)| *client).map(|(_, bytes)| text(bytes)).collect();
+        assert_eq!(said.len(), 2, "a fault and a cancellation");
+        assert!(said[1].contains("/RST/SCT/Cancel<"));
+        let told = Told::Ended(SessionError::Remote {
+            kind: Some(RmFaultKind::SequenceTerminated),
+            code: FaultCode::Receiver,
+        });
+        assert!(pair.service_told.contains(&told), "{:?}", pair.service_told);
+        assert_eq!(pair.client.phase(), SessionPhase::Closed);
+        assert_eq!(pair.client.error(), Some(SessionError::Aborted));
+    }
+}
+
+#[test]
+fn a_message_that_cannot_be_written_ends_the_session_with_the_reason() {
+    let mut pair = opened(Shape::RequestReply, RmVersion::V11);
+    let broken = Letter::request("urn:n/Ask", "<n xmlns=\"urn:secret\">");
+    assert!(!broken.body().is_empty());
+    pair.send(broken).expect("nobody has looked into it yet");
+    let mut out = vec![0; 32_768];
+    let paper = Paper::default();
+    let failed = pair.client.poll(pair.now, &paper, &mut out);
+    assert!(matches!(failed, soap_session_core::session::ClientAction::Failed(_)), "{failed:?}");
+    assert_eq!(pair.client.error(), Some(SessionError::Unsendable));
+    assert!(pair.run_until(20, |pair| pair.client.is_over()));
+}
