@@ -1,5 +1,8 @@
 //! Every state and every event: the tables are walked, and compared with the charts that the documentation shows.
 
+use soap_session_core::reliable::{
+    DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourceEvent, SourcePhase,
+};
 use soap_session_core::secure::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -15,9 +18,9 @@ fn chart<S: Debug + Copy, E: Debug + Copy>(states: &[S], events: &[E], next: fn(
     lines
 }
 
-/// The chart in the documentation of `next` of `owner`, one space between words.
-fn documented(owner: &str) -> Vec<String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/src/secure/phase.rs");
+/// The chart in the documentation of `next` of `owner`, in the room `room`, one space between words.
+fn documented(room: &str, owner: &str) -> Vec<String> {
+    let path = format!("{}/../core/src/{room}/phase.rs", env!("CARGO_MANIFEST_DIR"));
     let source = std::fs::read_to_string(path).expect("the source is beside the tests");
     let (_, block) = source.split_once(&format!("impl {owner} {{")).expect("the phase is there");
     let (_, block) = block.split_once("```text\n").expect("its chart is there");
@@ -30,14 +33,35 @@ fn documented(owner: &str) -> Vec<String> {
 fn the_clients_table_is_the_documented_one() {
     let chart = chart(&InitiatorPhase::ALL, &InitiatorEvent::ALL, InitiatorPhase::next);
     println!("{}", chart.join("\n"));
-    assert_eq!(chart, documented("InitiatorPhase"));
+    assert_eq!(chart, documented("secure", "InitiatorPhase"));
 }
 
 #[test]
 fn the_services_table_is_the_documented_one() {
     let chart = chart(&AcceptorPhase::ALL, &AcceptorEvent::ALL, AcceptorPhase::next);
     println!("{}", chart.join("\n"));
-    assert_eq!(chart, documented("AcceptorPhase"));
+    assert_eq!(chart, documented("secure", "AcceptorPhase"));
+}
+
+#[test]
+fn the_reliable_sessions_table_is_the_documented_one() {
+    let chart = chart(&SessionPhase::ALL, &SessionEvent::ALL, SessionPhase::next);
+    println!("{}", chart.join("\n"));
+    assert_eq!(chart, documented("reliable", "SessionPhase"));
+}
+
+#[test]
+fn the_sources_table_is_the_documented_one() {
+    let chart = chart(&SourcePhase::ALL, &SourceEvent::ALL, SourcePhase::next);
+    println!("{}", chart.join("\n"));
+    assert_eq!(chart, documented("reliable", "SourcePhase"));
+}
+
+#[test]
+fn the_destinations_table_is_the_documented_one() {
+    let chart = chart(&DestinationPhase::ALL, &DestinationEvent::ALL, DestinationPhase::next);
+    println!("{}", chart.join("\n"));
+    assert_eq!(chart, documented("reliable", "DestinationPhase"));
 }
 
 #[test]
@@ -55,6 +79,12 @@ fn the_lists_are_complete_and_every_state_can_be_reached() {
     assert_eq!(client, InitiatorPhase::ALL.into_iter().collect());
     let service = reached(AcceptorPhase::Pending, &AcceptorEvent::ALL, AcceptorPhase::next);
     assert_eq!(service, AcceptorPhase::ALL.into_iter().collect());
+    let session = reached(SessionPhase::Created, &SessionEvent::ALL, SessionPhase::next);
+    assert_eq!(session, SessionPhase::ALL.into_iter().collect());
+    let source = reached(SourcePhase::Open, &SourceEvent::ALL, SourcePhase::next);
+    assert_eq!(source, SourcePhase::ALL.into_iter().collect());
+    let destination = reached(DestinationPhase::Open, &DestinationEvent::ALL, DestinationPhase::next);
+    assert_eq!(destination, DestinationPhase::ALL.into_iter().collect());
 }
 
 #[test]
@@ -67,5 +97,15 @@ fn what_is_over_stays_over() {
     }
     for event in AcceptorEvent::ALL {
         assert!([None, Some(AcceptorPhase::Closed)].contains(&AcceptorPhase::Closed.next(event)));
+    }
+    for event in SessionEvent::ALL {
+        let over = [None, Some(SessionPhase::Closed)];
+        assert!(over.contains(&SessionPhase::Closed.next(event)) && over.contains(&SessionPhase::Faulted.next(event)));
+    }
+    for event in SourceEvent::ALL {
+        assert!([None, Some(SourcePhase::Ended)].contains(&SourcePhase::Ended.next(event)));
+    }
+    for event in DestinationEvent::ALL {
+        assert!([None, Some(DestinationPhase::Ended)].contains(&DestinationPhase::Ended.next(event)));
     }
 }
