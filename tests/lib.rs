@@ -9,6 +9,7 @@ pub mod forge;
 pub mod opening;
 pub mod pair;
 mod recording;
+pub mod reliable_world;
 pub mod rm_story;
 pub mod script;
 mod secrets;

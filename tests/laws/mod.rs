@@ -10,6 +10,8 @@ mod no_trace;
 mod once;
 mod open;
 mod over;
+mod reliable_once;
+mod reliable_plans;
 mod room;
 mod same_world;
 mod wait;
