@@ -139,7 +139,14 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         let violation = |what| Err(SessionError::Violation(what));
         let Some(creating) = &self.creating else { return Ok(Heard::Protocol) };
         let RmBody::CreateSequenceResponse { identifier, accept_acks_to } = arrival.body else {
-            return violation(Violation::UnexpectedAnswer);
+            // On a connection a message of the offered sequence may overtake the response. It will come again.
+            return if !self.common.connection() {
+                violation(Violation::UnexpectedAnswer)
+            } else if arrival.sequence.is_some() {
+                Ok(Heard::NoRoom)
+            } else {
+                Ok(Heard::Protocol)
+            };
         };
         let own = Identifier::of(creating.message_id);
         if arrival.relates_to != Some(own.as_bytes()) {
