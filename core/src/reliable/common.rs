@@ -331,7 +331,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
             }
         }
         let opened = matches!(self.phase, SessionPhase::Opened | SessionPhase::Closing);
-        if opened && !self.told_opened {
+        // A client that closes before the sequence is there has not opened.
+        if opened && !self.told_opened && (self.outbound.is_some() || self.inbound.is_some()) {
             self.told_opened = true;
             return Some(Told::Opened);
         }
