@@ -449,7 +449,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
 
     fn reply_deadline(&self) -> Deadline {
         self.waiting()
-            .filter(|(_, slot)| !slot.transferred())
+            .filter(|(_, slot)| slot.awaits_reply())
             .map(|(_, slot)| slot.give_up)
             .min()
             .unwrap_or(Deadline::Never)
@@ -469,11 +469,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             return;
         }
         self.common.tick(now);
-        let late =
-            self.waiting().find(|(_, slot)| !slot.transferred() && slot.give_up.due(now)).map(|(number, _)| number);
-        if let Some(number) = late
-            && self.common.phase == SessionPhase::Opened
-        {
+        let late = self.waiting().find(|(_, slot)| slot.awaits_reply() && slot.give_up.due(now));
+        if let Some(number) = late.map(|(number, _)| number) {
             let timeout = self.common.settings.send_timeout;
             self.common.fault(SessionError::ReplyTimeout { number, timeout }, true);
         }

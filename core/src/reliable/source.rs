@@ -50,6 +50,11 @@ impl<P> Slot<P> {
     pub(super) const fn transferred(&self) -> bool {
         self.item.is_none()
     }
+
+    /// Is it a message of the application that is not answered yet?
+    pub(super) const fn awaits_reply(&self) -> bool {
+        matches!(self.item, Some(Item::Message(_)))
+    }
 }
 
 /// Why an acknowledgement cannot be.
