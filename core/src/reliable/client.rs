@@ -328,7 +328,9 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         } else {
             Deadline::Never
         };
-        self.common.deadline().min(create).min(close).min(self.poll_at()).min(self.reply_deadline())
+        // Without an exchange for it no question is asked.
+        let poll = if self.exchanges.is_full() { Deadline::Never } else { self.poll_at() };
+        self.common.deadline().min(create).min(close).min(poll).min(self.reply_deadline())
     }
 
     /// It was written, and goes out now. Over HTTP it opens the exchange that is returned; the answer is told to
