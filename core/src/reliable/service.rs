@@ -434,7 +434,13 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             self.held.iter().all(|(_, holding)| !matches!(holding, Holding::Terminate(_) | Holding::Close(_)));
         if self.common.phase == SessionPhase::Closing && ended && answered {
             let _ = self.common.step(SessionEvent::Ended);
-            self.drop_exchanges();
+            self.requests.clear();
+            // Whoever waits for nothing in particular gets its answer all the same; the others get none.
+            for (_, holding) in &mut self.held {
+                if matches!(holding, Holding::Request(_) | Holding::Last) {
+                    *holding = Holding::Empty;
+                }
+            }
         }
     }
 
