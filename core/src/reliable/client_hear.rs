@@ -37,6 +37,15 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             },
             None => None,
         };
+        let over = self.common.phase.is_over();
+        if let (Some(exchange), Some(arrival)) = (exchange, arrival)
+            && !over
+            && !self.is_ours(arrival)
+        {
+            // A stranger's answer is none.
+            self.exchange_failed(now, exchange);
+            return Heard::Refused(SessionError::Violation(Violation::UnexpectedAnswer));
+        }
         let Some(arrival) = arrival else {
             if let (Some(exchange), Some(purpose)) = (exchange, purpose) {
                 self.hear_nothing(now, exchange, purpose);
@@ -46,7 +55,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         if let Some(exchange) = exchange {
             self.forget(exchange);
         }
-        if self.common.phase.is_over() {
+        if over {
             return Heard::Protocol;
         }
         if !self.is_ours(arrival) {
@@ -80,6 +89,19 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         arrival.sequence.is_none_or(|sequence| receives(sequence.identifier))
             && arrival.ack_requested.is_none_or(receives)
             && arrival.acknowledgement.as_ref().is_none_or(|header| sends(header.identifier))
+            && match arrival.body {
+                RmBody::CloseSequenceResponse { identifier } | RmBody::TerminateSequenceResponse { identifier } => {
+                    sends(identifier)
+                }
+                // The other direction's is an offence of this session, not a stranger's.
+                RmBody::CloseSequence { identifier, .. } | RmBody::TerminateSequence { identifier, .. } => {
+                    receives(identifier) || sends(identifier)
+                }
+                RmBody::Fault(fault) => {
+                    fault.identifier.is_none_or(|identifier| receives(identifier) || sends(identifier))
+                }
+                RmBody::None | RmBody::CreateSequence { .. } | RmBody::CreateSequenceResponse { .. } => true,
+            }
     }
 
     /// 202, or an answer without a message.
