@@ -254,7 +254,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         Ok(())
     }
 
-    fn answer_without_reply(&mut self, number: u64) {
+    pub(super) fn answer_without_reply(&mut self, number: u64) {
         self.requests.retain(|request| request.number != number);
         let frozen = self.frozen(number);
         for (_, holding) in &mut self.held {

@@ -152,9 +152,13 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             if header.ranges.last().is_some_and(|greatest| greatest >= self.next_reply) {
                 return Err(SessionError::Violation(Violation::AcknowledgedNeverSent));
             }
-            self.requests.retain(
-                |request| !matches!(request.state, RequestState::Replied(reply, _) if header.ranges.contains(reply)),
-            );
+            let done = |request: &Request<P>| {
+                matches!(request.state, RequestState::Replied(reply, _) if header.ranges.contains(reply))
+            };
+            // Who still asks for such a reply need not get it again.
+            while let Some(request) = self.requests.iter().find(|request| done(request)) {
+                self.answer_without_reply(request.number);
+            }
         }
         match arrival.body {
             RmBody::CloseSequence { last, .. } => self.hear_close_sequence(from, last, arrival),
