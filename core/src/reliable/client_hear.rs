@@ -191,9 +191,6 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
     fn hear_reply(&mut self, now: Instant, number: u64, arrival: &Arrival<'_>) -> Result<Heard, SessionError> {
         let violation = |what| Err(SessionError::Violation(what));
         let Some(header) = &arrival.acknowledgement else { return violation(Violation::ReplyWithoutAcknowledgement) };
-        if header.is_final {
-            return violation(Violation::FinalAcknowledgementUnasked);
-        }
         let common = &mut self.common;
         let (Some(outbound), Some(inbound)) = (&mut common.outbound, &mut common.inbound) else {
             return Ok(Heard::Protocol);
@@ -203,8 +200,12 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         }
         // Only an answer to this very request completes it.
         let Some(slot) = outbound.source.slot(number).filter(|slot| !slot.transferred()) else {
+            // Late: it may even tell what the service learnt since.
             return Ok(Heard::Duplicate);
         };
+        if header.is_final {
+            return violation(Violation::FinalAcknowledgementUnasked);
+        }
         if !header.ranges.contains(number) {
             return Ok(Heard::Protocol);
         }
