@@ -400,7 +400,10 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         }
         let old_end = self.start.saturating_add(u64::from(self.window));
         for _ in 0..slide {
-            if let Some(slot) = self.slots.pop_front() {
+            // With fast retransmission, what had arrived before was measured then.
+            if let Some(slot) = self.slots.pop_front()
+                && !(self.fast.is_some() && slot.transferred())
+            {
                 self.estimate.measured(now.since(slot.last_attempt));
             }
         }
@@ -445,6 +448,9 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         let from = self.index(range.lower).unwrap_or(usize::MAX);
         let until = self.index(range.upper).map_or(0, |index| index.saturating_add(1)).min(in_window);
         for slot in self.slots.iter_mut().take(until).skip(from) {
+            if self.fast.is_some() && !slot.transferred() {
+                self.estimate.measured(now.since(slot.last_attempt));
+            }
             slot.item = None;
             slot.wanted = false;
         }
