@@ -10,6 +10,7 @@ pub mod opening;
 pub mod pair;
 mod recording;
 pub mod reliable_world;
+pub mod rm_replay;
 pub mod rm_story;
 pub mod script;
 mod secrets;

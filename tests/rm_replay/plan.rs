@@ -1,0 +1,189 @@
+//! What a recorded client's application did, and when.
+
+use super::report::{Message, instant};
+use crate::Direction;
+use crate::rm_story::{Body, Event, Line, RmStory, Session, Shape};
+use soap_session_core::exchange::Exchange;
+use soap_session_core::reliable::{Frame, FrameAction, FrameBody, RmVersion};
+
+/// Something that happens to the client.
+#[derive(Clone, Debug)]
+pub(super) enum Input {
+    /// The application sends its message of this number.
+    Send(u64, Message),
+    /// The application closes.
+    Close,
+    /// The application gives up.
+    Abort,
+    /// An exchange is answered, with this event.
+    Answer(Exchange, u32),
+    /// An exchange fails.
+    Failed(Exchange),
+    /// A message comes by itself (duplex).
+    Hear(u32),
+}
+
+/// A client's side of a story.
+pub(super) struct Plan {
+    pub(super) to: String,
+    pub(super) local: Option<String>,
+    pub(super) token: bool,
+    /// When the CreateSequence was seen.
+    pub(super) open_at: u64,
+    /// How much earlier than that the client may have begun to measure its round trip.
+    pub(super) longest_lead: u64,
+    pub(super) end: u64,
+    /// Every message that the client sent: its key, and its number in the recording.
+    pub(super) recorded: Vec<(String, u32)>,
+    pub(super) inputs: Vec<(u64, Input)>,
+}
+
+/// What messages of a kind are counted by: the place in the sequence, or the action.
+pub(super) fn key(frame: &Frame<'_>, version: RmVersion) -> String {
+    match (&frame.sequence, frame.action) {
+        (Some(sequence), _) => format!("message {}", sequence.number),
+        (None, FrameAction::Rm(action)) => version.action(action).to_owned(),
+        (None, FrameAction::Application(action)) => String::from_utf8_lossy(action).into_owned(),
+        (None, FrameAction::Fault) => match frame.body {
+            FrameBody::Fault(fault, _) => format!("fault {:?}", fault.code),
+            _ => "fault".to_owned(),
+        },
+    }
+}
+
+/// The same of a recorded message.
+pub(super) fn recorded_key(event: &Event) -> Option<String> {
+    let envelope = event.reliable()?;
+    Some(match (&envelope.sequence, envelope.fault()) {
+        (Some(sequence), _) => format!("message {}", sequence.number),
+        (None, Some(fault)) => format!("fault {:?}", super::arrival::fault_kind(fault).1),
+        (None, None) => envelope.action.clone(),
+    })
+}
+
+/// Every message that this side of a session sent.
+pub(super) fn sent<'a>(story: &'a RmStory, session: &Session, way: Direction) -> Vec<&'a Event> {
+    let own = session.events.iter().filter_map(|number| story.event(*number));
+    own.filter(|event| event.way == way && event.is_genuine() && event.reliable().is_some()).collect()
+}
+
+impl Plan {
+    pub(super) fn of(story: &RmStory, session: &Session) -> Self {
+        let sent = sent(story, session, Direction::ClientToServer);
+        let at = |event: &Event| instant(story, event.number, event.ms);
+        let create = sent.first().expect("a CreateSequence");
+        let envelope = create.reliable().expect("an envelope");
+        let Body::CreateSequence { acks_to, token_reference, .. } = &envelope.body else { panic!("no CreateSequence") };
+        let addressable = story.shape() == Shape::DuplexHttp;
+        let mut plan = Self {
+            to: envelope.to.clone().expect("To"),
+            local: addressable.then(|| acks_to.clone()),
+            token: *token_reference,
+            open_at: at(create),
+            longest_lead: 0,
+            end: 0,
+            recorded: sent.iter().filter_map(|event| Some((recorded_key(event)?, event.number))).collect(),
+            inputs: Vec::new(),
+        };
+        plan.messages(story, &sent);
+        plan.application(story, session, &sent);
+        if story.shape() != Shape::RequestReply {
+            for (when, event) in story.arrivals(Direction::ServerToClient) {
+                if session.events.contains(&event.number) && event.reliable().is_some() {
+                    plan.inputs.push((instant(story, event.number, when), Input::Hear(event.number)));
+                }
+            }
+        }
+        plan.lead(story, session, &sent);
+        let last = session.events.iter().filter_map(|number| story.event(*number));
+        let last = last.map(|event| instant(story, event.number, event.delivered.unwrap_or(event.ms))).max();
+        // The recording of a session ends with its last message, or with the end of its client.
+        let ended = story.moments.iter().filter(|moment| match &moment.line {
+            Line::ClientChannel { client, .. } => *client == session.client,
+            Line::Call(call) => call.client == session.client && call.operation != "state",
+            _ => false,
+        });
+        plan.end = ended.map(|moment| moment.ms).chain(last).max().unwrap_or(0) + 50;
+        plan
+    }
+
+    /// The application's messages, in the order of their numbers.
+    fn messages(&mut self, story: &RmStory, sent: &[&Event]) {
+        let mut numbered: Vec<(u64, u64, Message)> = Vec::new();
+        for event in sent {
+            let envelope = event.reliable().expect("an envelope");
+            let Some(sequence) = envelope.sequence.as_ref().filter(|_| envelope.verb() != "LastMessage") else { continue };
+            if numbered.iter().all(|(number, ..)| *number != sequence.number) {
+                let message = Message {
+                    action: envelope.action.clone(),
+                    two_way: envelope.message_id.is_some(),
+                    relates_to: envelope.relates_to.clone(),
+                    fault: envelope.fault().is_some(),
+                };
+                numbered.push((sequence.number, instant(story, event.number, event.ms), message));
+            }
+        }
+        numbered.sort_by_key(|(number, ..)| *number);
+        // Threads may pass each other between taking a number and sending.
+        let mut before = u64::MAX;
+        for (number, at, message) in numbered.into_iter().rev() {
+            before = before.min(at);
+            self.inputs.push((before, Input::Send(number, message)));
+        }
+        self.inputs.reverse();
+    }
+
+    /// When the application closed or aborted.
+    fn application(&mut self, story: &RmStory, session: &Session, sent: &[&Event]) {
+        let first = |wanted: &dyn Fn(&Event) -> bool| {
+            sent.iter().find(|event| wanted(event)).map(|event| instant(story, event.number, event.ms))
+        };
+        let asked = |operation: &str| {
+            let mut calls = story.calls().filter(|(_, call)| call.client == session.client && call.operation == operation);
+            calls.next().map(|(moment, _)| (moment.began(), moment.ms))
+        };
+        let last = first(&|event| event.reliable().is_some_and(|envelope| envelope.verb() == "LastMessage"));
+        let close = first(&|event| event.reliable().is_some_and(|envelope| envelope.verb() == "CloseSequence"));
+        let began = asked("close").map(|(began, _)| began);
+        // Where an operation ended the session, the channel was closed before the application asked for it.
+        let closes = match (last, close) {
+            (Some(last), _) => Some(last),
+            (None, Some(close)) => Some(began.filter(|began| *began <= close).unwrap_or(close)),
+            (None, None) => began,
+        };
+        self.inputs.extend(closes.map(|at| (at, Input::Close)));
+        if let Some((began, ended)) = asked("abort") {
+            let fault = first(&|event| event.reliable().is_some_and(|envelope| envelope.fault().is_some()));
+            let told = fault.filter(|at| *at >= began && *at <= ended + 500);
+            self.inputs.push((told.unwrap_or(began), Input::Abort));
+        }
+    }
+
+    fn lead(&mut self, story: &RmStory, session: &Session, sent: &[&Event]) {
+        let calls = story.calls().filter(|(_, call)| call.client == session.client);
+        let opened = calls.filter(|(_, call)| !matches!(call.operation.as_str(), "make" | "state"));
+        let began = opened.map(|(moment, _)| moment.began()).min();
+        let messages = sent.iter().filter(|event| event.reliable().is_some_and(|envelope| envelope.sequence.is_some()));
+        let first = messages.map(|event| event.ms).next();
+        let answers = story.events.iter().filter(|event| session.events.contains(&event.number));
+        let granted = answers.filter(|event| {
+            event.reliable().is_some_and(|envelope| matches!(envelope.body, Body::CreateSequenceResponse { .. }))
+        });
+        let granted = granted.filter_map(|event| event.delivered).next();
+        if let (Some(began), Some(first), Some(granted)) = (began, first, granted) {
+            // Before the message was seen, and after the answer was.
+            self.longest_lead = self.open_at.saturating_sub(began) + first.saturating_sub(granted);
+        }
+    }
+
+    /// What a rule that sent this message measured: from the same message's last transmission, or else from what came before.
+    pub(super) fn interval(&self, story: &RmStory, event: &Event) -> u64 {
+        let at = instant(story, event.number, event.ms);
+        let name = recorded_key(event);
+        let same = self.recorded.iter().filter(|(known, number)| Some(known) == name.as_ref() && *number < event.number);
+        let before = same.last().map(|(_, number)| *number);
+        let before = before.or_else(|| self.recorded.iter().map(|(_, number)| *number).filter(|n| *n < event.number).last());
+        let before = before.and_then(|number| story.event(number));
+        before.map_or(0, |before| at.saturating_sub(instant(story, before.number, before.ms)))
+    }
+}
