@@ -53,6 +53,21 @@ pub enum ClientWant {
     Poll,
 }
 
+impl ClientWant {
+    /// Does it carry the acknowledgement that a duplex session owes? WCF's requests and ends of a sequence do not.
+    pub(super) const fn acknowledges(self) -> bool {
+        match self {
+            Self::CloseResponse
+            | Self::TerminateResponse
+            | Self::Ask
+            | Self::Message(_)
+            | Self::Acknowledge
+            | Self::Poll => true,
+            Self::Fault | Self::Create | Self::Close | Self::Terminate => false,
+        }
+    }
+}
+
 /// What an exchange carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
@@ -351,7 +366,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         if want != ClientWant::Fault {
             common.last_sent = now;
         }
-        let carries = common.connection() && common.inbound.as_ref().is_some_and(Destination::owes);
+        let carries = common.connection() && want.acknowledges() && common.inbound.as_ref().is_some_and(Destination::owes);
         if let Some(inbound) = common.inbound.as_mut().filter(|_| carries) {
             inbound.acknowledged();
         }
@@ -422,8 +437,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         exchange
     }
 
-    /// When the other side is asked whether it is there: half the inactivity timeout after the last thing sent, and after an
-    /// unanswered question that much divided by the retries. While it has no room, at least every half send timeout.
+    /// When the other side is asked whether it is there: half the inactivity timeout after the last thing sent or heard, and
+    /// after an unanswered question that much divided by the retries. While it has no room, at least every half send timeout.
     fn poll_at(&self) -> Deadline {
         let common = &self.common;
         let Some(outbound) = common.outbound.as_ref() else { return Deadline::Never };
@@ -440,7 +455,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         } else {
             half
         };
-        Deadline::At(common.last_sent.after(interval.max(Duration::from_millis(1))))
+        Deadline::At(common.last_sent.max(common.last_heard).after(interval.max(Duration::from_millis(1))))
     }
 
     /// The requests that wait for their replies (request-reply over exchanges).

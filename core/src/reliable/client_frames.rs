@@ -168,7 +168,7 @@ fn acknowledgement<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: u
         }
         ClientWant::Message(_) | ClientWant::Close | ClientWant::Terminate | ClientWant::Ask | ClientWant::Poll => {
             if common.connection() {
-                return common.piggyback();
+                return common.piggyback().filter(|_| want.acknowledges());
             }
             // Replies are acknowledged in every request, without the client's room; the request that closes the sequence
             // under 1.1 says that they are all.

@@ -238,9 +238,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
         let (kind, code) = fault_kind(self.version(), error);
         // Which sequence the detail names is WCF's habit: its own for what its sender noticed, else the one received.
         let outbound = match error {
-            SessionError::Inactive { .. }
-            | SessionError::RetriesExhausted { .. }
-            | SessionError::ReplyTimeout { .. } => true,
+            SessionError::Inactive { .. } | SessionError::RetriesExhausted { .. } => true,
             SessionError::Violation(violation) => matches!(
                 violation,
                 Violation::AcknowledgedNeverSent
@@ -252,6 +250,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
                     | Violation::WrongDirection
             ),
             SessionError::Remote { .. }
+            | SessionError::ReplyTimeout { .. }
             | SessionError::OpenTimeout { .. }
             | SessionError::CloseTimeout { .. }
             | SessionError::Rollover
@@ -306,6 +305,10 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
 
     /// The sequences are over: so is the session.
     pub(super) fn look_whether_over(&mut self) {
+        // A client that closes before it has its sequences waits for them, to end them.
+        if self.outbound.is_none() && self.inbound.is_none() {
+            return;
+        }
         let out = self.outbound.as_ref().is_none_or(|outbound| outbound.phase == SourcePhase::Ended);
         let inward =
             !self.connection() || self.inbound.as_ref().is_none_or(|inbound| inbound.phase == DestinationPhase::Ended);

@@ -49,6 +49,22 @@ pub enum ServiceWant {
     Acknowledge,
 }
 
+impl ServiceWant {
+    /// Does it carry the acknowledgement that a duplex session owes? WCF's requests and ends of a sequence do not.
+    pub(super) const fn acknowledges(self) -> bool {
+        match self {
+            Self::CloseResponse | Self::TerminateResponse | Self::Ask | Self::Message(_) | Self::Acknowledge => true,
+            Self::Answer(_)
+            | Self::Empty(_)
+            | Self::Drop(_)
+            | Self::Fault
+            | Self::CreateResponse
+            | Self::Close
+            | Self::Terminate => false,
+        }
+    }
+}
+
 /// What is known of a request whose reply is not acknowledged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum RequestState<P> {
@@ -525,8 +541,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
     /// It was written, and goes out now.
     pub fn sent(&mut self, now: Instant, want: ServiceWant) {
         let carries = self.common.connection()
-            && want != ServiceWant::Fault
-            && want != ServiceWant::CreateResponse
+            && want.acknowledges()
             && self.common.inbound.as_ref().is_some_and(Destination::owes);
         let common = &mut self.common;
         common.last_sent = now;

@@ -47,7 +47,7 @@ where
             return Some(Frame { acknowledgement, ..of(RmAction::SequenceAcknowledgement) });
         }
     };
-    Some(Frame { acknowledgement: common.piggyback(), ..frame })
+    Some(Frame { acknowledgement: common.piggyback().filter(|_| want.acknowledges()), ..frame })
 }
 
 impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usize, const EXCHANGES: usize>
