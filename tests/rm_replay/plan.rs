@@ -2,7 +2,7 @@
 
 use super::report::{Message, instant};
 use crate::Direction;
-use crate::rm_story::{Body, Event, Line, RmStory, Session, Shape};
+use crate::rm_story::{Body, Event, Line, Moment, RmStory, Session, Shape, State};
 use soap_session_core::exchange::Exchange;
 use soap_session_core::reliable::{Frame, FrameAction, FrameBody, RmVersion};
 
@@ -15,6 +15,8 @@ pub(super) enum Input {
     Close,
     /// The application gives up.
     Abort,
+    /// The layer above breaks the channel, without a word.
+    Break,
     /// An exchange is answered, with this event.
     Answer(Exchange, u32),
     /// An exchange fails.
@@ -35,7 +37,8 @@ pub(super) struct Plan {
     pub(super) end: u64,
     /// Every message that the client sent: its key, and its number in the recording.
     pub(super) recorded: Vec<(String, u32)>,
-    pub(super) inputs: Vec<(u64, Input)>,
+    /// When, after which event of the same instant, and what.
+    pub(super) inputs: Vec<(u64, u32, Input)>,
 }
 
 /// What messages of a kind are counted by: the place in the sequence, or the action.
@@ -90,7 +93,7 @@ impl Plan {
         if story.shape() != Shape::RequestReply {
             for (when, event) in story.arrivals(Direction::ServerToClient) {
                 if session.events.contains(&event.number) && event.reliable().is_some() {
-                    plan.inputs.push((instant(story, event.number, when), Input::Hear(event.number)));
+                    plan.inputs.push((instant(story, event.number, when), event.number, Input::Hear(event.number)));
                 }
             }
         }
@@ -109,7 +112,7 @@ impl Plan {
 
     /// The application's messages, in the order of their numbers.
     fn messages(&mut self, story: &RmStory, sent: &[&Event]) {
-        let mut numbered: Vec<(u64, u64, Message)> = Vec::new();
+        let mut numbered: Vec<(u64, u64, u32, Message)> = Vec::new();
         for event in sent {
             let envelope = event.reliable().expect("an envelope");
             let Some(sequence) = envelope.sequence.as_ref().filter(|_| envelope.verb() != "LastMessage") else { continue };
@@ -120,15 +123,15 @@ impl Plan {
                     relates_to: envelope.relates_to.clone(),
                     fault: envelope.fault().is_some(),
                 };
-                numbered.push((sequence.number, instant(story, event.number, event.ms), message));
+                numbered.push((sequence.number, instant(story, event.number, event.ms), event.number, message));
             }
         }
         numbered.sort_by_key(|(number, ..)| *number);
         // Threads may pass each other between taking a number and sending.
-        let mut before = u64::MAX;
-        for (number, at, message) in numbered.into_iter().rev() {
-            before = before.min(at);
-            self.inputs.push((before, Input::Send(number, message)));
+        let mut before = (u64::MAX, u32::MAX);
+        for (number, at, event, message) in numbered.into_iter().rev() {
+            before = before.min((at, event));
+            self.inputs.push((before.0, before.1, Input::Send(number, message)));
         }
         self.inputs.reverse();
     }
@@ -136,7 +139,7 @@ impl Plan {
     /// When the application closed or aborted.
     fn application(&mut self, story: &RmStory, session: &Session, sent: &[&Event]) {
         let first = |wanted: &dyn Fn(&Event) -> bool| {
-            sent.iter().find(|event| wanted(event)).map(|event| instant(story, event.number, event.ms))
+            sent.iter().find(|event| wanted(event)).map(|event| (instant(story, event.number, event.ms), event.number))
         };
         let asked = |operation: &str| {
             let mut calls = story.calls().filter(|(_, call)| call.client == session.client && call.operation == operation);
@@ -144,18 +147,32 @@ impl Plan {
         };
         let last = first(&|event| event.reliable().is_some_and(|envelope| envelope.verb() == "LastMessage"));
         let close = first(&|event| event.reliable().is_some_and(|envelope| envelope.verb() == "CloseSequence"));
-        let began = asked("close").map(|(began, _)| began);
+        let began = asked("close").map(|(began, _)| (began, u32::MAX));
         // Where an operation ended the session, the channel was closed before the application asked for it.
         let closes = match (last, close) {
             (Some(last), _) => Some(last),
             (None, Some(close)) => Some(began.filter(|began| *began <= close).unwrap_or(close)),
             (None, None) => began,
         };
-        self.inputs.extend(closes.map(|at| (at, Input::Close)));
-        if let Some((began, ended)) = asked("abort") {
+        // A channel that is broken is only let go of, by whatever name.
+        let broken = |moment: &&Moment| {
+            matches!(&moment.line, Line::ClientChannel { client, state: State::Faulted } if *client == session.client)
+        };
+        let broken = story.moments.iter().find(broken).map_or(u64::MAX, |moment| moment.ms);
+        self.inputs.extend(closes.filter(|(at, _)| *at <= broken).map(|(at, event)| (at, event, Input::Close)));
+        if let Some((began, ended)) = asked("abort").filter(|(began, _)| *began <= broken) {
             let fault = first(&|event| event.reliable().is_some_and(|envelope| envelope.fault().is_some()));
-            let told = fault.filter(|at| *at >= began && *at <= ended + 500);
-            self.inputs.push((told.unwrap_or(began), Input::Abort));
+            let (at, event) = fault.filter(|(at, _)| *at >= began && *at <= ended + 500).unwrap_or((began, u32::MAX));
+            self.inputs.push((at, event, Input::Abort));
+        }
+        // The layer above breaks the channel when an operation has failed without a declared fault.
+        let failed = story.arrivals(Direction::ServerToClient).into_iter().find(|(_, event)| {
+            let fault = event.reliable().and_then(|envelope| envelope.fault());
+            let internal = fault.is_some_and(|fault| fault.codes.iter().any(|code| code.local == "InternalServiceFault"));
+            internal && session.events.contains(&event.number)
+        });
+        if let Some((at, event)) = failed.filter(|_| broken < u64::MAX) {
+            self.inputs.push((at, event.number, Input::Break));
         }
     }
 
@@ -164,7 +181,8 @@ impl Plan {
         let opened = calls.filter(|(_, call)| !matches!(call.operation.as_str(), "make" | "state"));
         let began = opened.map(|(moment, _)| moment.began()).min();
         let messages = sent.iter().filter(|event| event.reliable().is_some_and(|envelope| envelope.sequence.is_some()));
-        let first = messages.map(|event| event.ms).next();
+        let opened = story.calls().find(|(_, call)| call.client == session.client && call.operation == "open");
+        let first = messages.map(|event| event.ms).next().or(opened.map(|(moment, _)| moment.ms));
         let answers = story.events.iter().filter(|event| session.events.contains(&event.number));
         let granted = answers.filter(|event| {
             event.reliable().is_some_and(|envelope| matches!(envelope.body, Body::CreateSequenceResponse { .. }))
@@ -180,10 +198,21 @@ impl Plan {
     pub(super) fn interval(&self, story: &RmStory, event: &Event) -> u64 {
         let at = instant(story, event.number, event.ms);
         let name = recorded_key(event);
+        // A session's end is timed from the last message that was new, or later.
+        if event.reliable().is_some_and(|envelope| envelope.fault().is_some()) {
+            let sends = self.inputs.iter().filter(|(when, _, input)| *when <= at && matches!(input, Input::Send(..)));
+            return sends.map(|(when, ..)| at - when).min().unwrap_or(0);
+        }
         let same = self.recorded.iter().filter(|(known, number)| Some(known) == name.as_ref() && *number < event.number);
         let before = same.last().map(|(_, number)| *number);
         let before = before.or_else(|| self.recorded.iter().map(|(_, number)| *number).filter(|n| *n < event.number).last());
         let before = before.and_then(|number| story.event(number));
         before.map_or(0, |before| at.saturating_sub(instant(story, before.number, before.ms)))
+    }
+    /// Is it the first message of its action that this side of the story sent?
+    pub(super) fn is_first_of_kind(&self, story: &RmStory, event: &Event) -> bool {
+        let action = |event: &Event| event.reliable().map(|envelope| envelope.action.clone());
+        let first = story.events.iter().find(|other| other.way == event.way && action(other) == action(event));
+        first.is_some_and(|first| first.number == event.number)
     }
 }
