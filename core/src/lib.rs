@@ -65,8 +65,9 @@
 //! # Rooms
 //!
 //! [`xml`] reads, canonicalizes and writes; [`soap`] knows envelopes, addressing and faults; [`crypto`] has the algorithm
-//! suites and a trait behind which other primitives fit; [`secure`] is WS-SecureConversation. [`secure::open`] and
-//! [`secure::seal`] work on single messages, for who needs no session.
+//! suites and a trait behind which other primitives fit; [`secure`] is WS-SecureConversation, [`reliable`] is
+//! WS-ReliableMessaging, and [`session`] puts the two together. [`secure::open`] and [`secure::seal`] work on single
+//! messages, for who needs no session.
 //!
 //! # Memory
 //!

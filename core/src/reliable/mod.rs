@@ -1,4 +1,32 @@
 //! WS-ReliableMessaging, February 2005 and 1.1, as WCF speaks it: both roles, one-way, request-reply and duplex.
+//!
+//! A [`Client`] has one session; a [`ReliableAcceptor`] has the sessions of one endpoint, each a [`Service`]. Both say what they
+//! want in three steps, so that lack of room changes nothing:
+//!
+//! ```text
+//!   next(now) -> want      frame(want) -> Frame, to be written or sealed      sent(now, want) -> the exchange it opens
+//! ```
+//!
+//! and take in what has arrived as an [`Arrival`], read from a plain message or from one that was opened and verified.
+//! [`session`](crate::session) does all that, with security or without; who has an envelope of his own can do it here.
+//!
+//! # Messages stay with the caller
+//!
+//! [`Heard::Message`] names the number under which the caller keeps a message; `take` names the next one that the
+//! application may have. In between it counts against the transfer window, and is acknowledged. A message for which there
+//! is no room ([`Heard::NoRoom`]) was never here: it is not acknowledged, and comes again.
+//!
+//! # The three shapes
+//!
+//! | [`Shape`] | a message goes | its acknowledgement comes | WCF |
+//! |---|---|---|---|
+//! | `OneWay` | in an HTTP exchange | in the exchange's answer | output and input channel |
+//! | `RequestReply` | in an HTTP exchange | with the reply, which is the exchange's answer | request and reply channel |
+//! | `Duplex` | on the connection, or to the other side's address | with any message, or by itself after the acknowledgement interval | duplex channel |
+//!
+//! # States
+//!
+//! [`SessionPhase`], [`SourcePhase`] and [`DestinationPhase`] have the charts.
 
 mod acceptor;
 mod arrival;
