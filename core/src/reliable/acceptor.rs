@@ -250,6 +250,11 @@ impl<
             return Err((RmFaultKind::AddressingHeaderRequired, FaultCode::Sender));
         }
         let message_id = Identifier::new(message_id).ok_or_else(refused)?;
+        // 1.1 says by a header that it is so; over TLS instead WCF does not speak it.
+        let says_so = arrival.uses_sequence_str == token.is_some() && !arrival.uses_sequence_ssl;
+        if self.settings.version == RmVersion::V11 && !says_so {
+            return Err(refused());
+        }
         // Under a secure conversation the sequence is bound to its token, which must be the one that protects the message.
         if token.is_some() && named != token {
             return Err(refused());
@@ -272,7 +277,8 @@ impl<
             None => None,
         };
         if !self.accepting {
-            return Err((RmFaultKind::EndpointUnavailable, FaultCode::Receiver));
+            // WCF blames the sender.
+            return Err((RmFaultKind::EndpointUnavailable, FaultCode::Sender));
         }
         if self.pending() >= usize::from(self.settings.max_pending_channels) || self.sessions.is_full() {
             return Err((RmFaultKind::ConnectionLimitReached, FaultCode::Receiver));

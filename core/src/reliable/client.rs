@@ -366,7 +366,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         if want != ClientWant::Fault {
             common.last_sent = now;
         }
-        let carries = common.connection() && want.acknowledges() && common.inbound.as_ref().is_some_and(Destination::owes);
+        let carries =
+            common.connection() && want.acknowledges() && common.inbound.as_ref().is_some_and(Destination::owes);
         if let Some(inbound) = common.inbound.as_mut().filter(|_| carries) {
             inbound.acknowledged();
         }

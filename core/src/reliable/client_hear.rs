@@ -73,7 +73,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             (Some(Purpose::Close), _) => self.hear_close_answer(now, arrival),
             (Some(Purpose::Terminate), _) => self.hear_terminate_answer(arrival),
             (Some(Purpose::Fault), _) => Ok(Heard::Protocol),
-            (None, _) => duplex::hear(&mut self.common, now, arrival),
+            (None, _) => duplex::hear(&mut self.common, now, arrival, Some(&self.addresses.to)),
         };
         match result {
             Ok(heard) => heard,

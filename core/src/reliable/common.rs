@@ -492,6 +492,15 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
         verdict.map_err(SessionError::Violation)
     }
 
+    /// `ReplyTo` of a CloseSequence or TerminateSequence must be where the session answers to: `remote`, or anonymous.
+    pub(super) fn check_reply_to(&self, arrival: &Arrival<'_>, remote: Option<&[u8]>) -> Result<(), SessionError> {
+        let anonymous = self.settings.addressing.anonymous().as_bytes();
+        let same = arrival.reply_to.unwrap_or(anonymous) == remote.unwrap_or(anonymous);
+        // A TerminateSequence that nothing answers says no ReplyTo.
+        let asks = arrival.message_id.is_some();
+        if same || !asks { Ok(()) } else { Err(SessionError::Violation(Violation::ReplyTo)) }
+    }
+
     /// What a received fault does to the session.
     pub(super) fn hear_fault(&self, arrival: &Arrival<'_>) -> Option<SessionError> {
         let RmBody::Fault(fault) = &arrival.body else { return None };

@@ -9,11 +9,13 @@ use crate::chance::Entropy;
 use crate::exchange::Outgoing;
 use crate::time::Instant;
 
-/// A message of the session. `Err` ends it, and the other side is to be told.
+/// A message of the session. `remote` is the other side's address, if it has one. `Err` ends the session, and the other side is
+/// to be told.
 pub(super) fn hear<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize>(
     common: &mut Common<P, E, WINDOW, RANGES>,
     now: Instant,
     arrival: &Arrival<'_>,
+    remote: Option<&[u8]>,
 ) -> Result<Heard, SessionError> {
     if let Some(header) = &arrival.acknowledgement {
         common.hear_acknowledgement(now, header)?;
@@ -34,6 +36,7 @@ pub(super) fn hear<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: u
             if sends(identifier) {
                 return Err(SessionError::Violation(Violation::WrongDirection));
             }
+            common.check_reply_to(arrival, remote)?;
             common.hear_close(last)?;
             common.owed.close = request();
         }
@@ -41,6 +44,7 @@ pub(super) fn hear<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: u
             if sends(identifier) {
                 return Err(SessionError::Violation(Violation::WrongDirection));
             }
+            common.check_reply_to(arrival, remote)?;
             let verdict = common.hear_terminate(last);
             if common.version() == RmVersion::V11 {
                 common.owed.terminate = request();

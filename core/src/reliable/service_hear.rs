@@ -34,7 +34,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         let result = match self.common.shape {
             Shape::Duplex => {
                 self.connection = from;
-                duplex::hear(&mut self.common, now, arrival)
+                duplex::hear(&mut self.common, now, arrival, self.client.as_deref())
             }
             Shape::OneWay => self.hear_one_way(from, arrival),
             Shape::RequestReply => self.hear_request(from, arrival),
@@ -76,10 +76,12 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         let relates_to = || arrival.message_id.and_then(Identifier::new);
         let (holding, heard) = match arrival.body {
             RmBody::CloseSequence { last, .. } => {
+                self.common.check_reply_to(arrival, self.client.as_deref())?;
                 self.common.hear_close(last)?;
                 (Holding::Close(relates_to()), Heard::Protocol)
             }
             RmBody::TerminateSequence { last, .. } => {
+                self.common.check_reply_to(arrival, self.client.as_deref())?;
                 let verdict = self.common.hear_terminate(last);
                 match self.common.version() {
                     RmVersion::V11 => {
@@ -152,9 +154,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             if header.ranges.last().is_some_and(|greatest| greatest >= self.next_reply) {
                 return Err(SessionError::Violation(Violation::AcknowledgedNeverSent));
             }
-            let done = |request: &Request<P>| {
-                matches!(request.state, RequestState::Replied(reply, _) if header.ranges.contains(reply))
-            };
+            let done = |request: &Request<P>| matches!(request.state, RequestState::Replied(reply, _) if header.ranges.contains(reply));
             // Who still asks for such a reply need not get it again.
             while let Some(request) = self.requests.iter().find(|request| done(request)) {
                 self.answer_without_reply(request.number);
@@ -253,6 +253,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         last: Option<u64>,
         arrival: &Arrival<'_>,
     ) -> Result<Heard, SessionError> {
+        self.common.check_reply_to(arrival, self.client.as_deref())?;
         let is_final = arrival.acknowledgement.as_ref().is_some_and(|header| header.is_final);
         if !is_final || self.owes_replies() {
             return Err(SessionError::Violation(Violation::RepliesUnacknowledged));
@@ -268,6 +269,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         last: Option<u64>,
         arrival: &Arrival<'_>,
     ) -> Result<Heard, SessionError> {
+        self.common.check_reply_to(arrival, self.client.as_deref())?;
         if self.owes_replies() {
             return Err(SessionError::Violation(Violation::RepliesUnacknowledged));
         }
