@@ -12,7 +12,7 @@ use soap_session_core::session::{
     ClientAction, ClientHeard, Message, ServiceAction, ServiceHeard, SessionClient, SessionService,
 };
 use soap_session_core::soap::SoapVersion;
-use soap_session_core::time::{Deadline, Instant};
+use soap_session_core::time::{Deadline, Duration, Instant};
 use soap_session_core::xml::{Limits, Span};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -70,6 +70,9 @@ pub struct Kept {
     pub relates_to: Vec<u8>,
 }
 
+/// Exchanges of copies have numbers from here.
+const COPIES: u32 = 1 << 30;
+
 /// The client's machine.
 pub type Client = SessionClient<Letter, Chance, 8, 9, 32>;
 /// The service's machine.
@@ -78,8 +81,12 @@ pub type Service = SessionService<Letter, 8, 8, 9, 16, 32>;
 /// What the wire does with one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
-    /// It arrives.
+    /// It arrives at once.
     Arrives,
+    /// It arrives after so many milliseconds, and may be overtaken.
+    Late(u64),
+    /// It arrives, and so does a copy of it, after so many milliseconds each. Nobody hears what a copy is answered.
+    Twice(u64, u64),
     /// It is lost, and the exchange with it.
     Lost,
     /// It is lost, and nobody is told.
@@ -96,10 +103,12 @@ pub struct SessionPair {
     paper: Paper,
     /// Now.
     pub now: Instant,
-    /// Client messages under way, with their exchanges.
-    requests: VecDeque<(Option<Exchange>, Vec<u8>)>,
-    /// Answers under way; an empty one is 202.
-    answers: VecDeque<(Option<Exchange>, Vec<u8>)>,
+    /// Messages under way, by the time of their arrival: the client's or not, the exchange, the message (empty: 202).
+    under_way: BTreeMap<(Instant, usize), (bool, Option<Exchange>, Vec<u8>)>,
+    /// The number of the next exchange that a copy of a request came by.
+    next_copy: u32,
+    /// Messages that were refused or not read.
+    pub not_read: u32,
     /// Messages that the service keeps, by session and number.
     pub kept: BTreeMap<(ReliableSessionId, u64), Kept>,
     /// Messages that the client keeps (duplex).
@@ -121,6 +130,7 @@ pub struct SessionPair {
     /// What becomes of the next messages.
     pub fate: Box<dyn FnMut(bool, usize) -> Fate>,
     sent: usize,
+    arrived: usize,
 }
 
 impl SessionPair {
@@ -162,8 +172,9 @@ impl SessionPair {
             shape,
             paper: Paper { password: "wonder".into() },
             now: Instant::from_millis(1000),
-            requests: VecDeque::new(),
-            answers: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            next_copy: COPIES,
+            not_read: 0,
             kept: BTreeMap::new(),
             held: BTreeMap::new(),
             unsent: VecDeque::new(),
@@ -175,6 +186,7 @@ impl SessionPair {
             duplicates: 0,
             fate: Box::new(|_, _| Fate::Arrives),
             sent: 0,
+            arrived: 0,
         }
     }
 
@@ -197,17 +209,13 @@ impl SessionPair {
 
     /// Everything that can be done now. `false` if nothing was.
     fn turn(&mut self) -> bool {
-        let before = (self.wire.len(), self.client_told.len(), self.service_told.len(), self.taken.len());
+        let before = (self.wire.len(), self.client_told.len(), self.service_told.len(), self.arrived);
         self.client_speaks();
-        while let Some((exchange, bytes)) = self.requests.pop_front() {
-            self.service_hears(exchange, bytes);
-        }
+        self.arrive();
         self.application();
         self.service_speaks();
-        while let Some((exchange, bytes)) = self.answers.pop_front() {
-            self.client_hears(exchange, bytes);
-        }
-        before != (self.wire.len(), self.client_told.len(), self.service_told.len(), self.taken.len())
+        self.arrive();
+        before != (self.wire.len(), self.client_told.len(), self.service_told.len(), self.arrived)
     }
 
     /// Runs until nothing happens at this moment.
@@ -243,18 +251,63 @@ impl SessionPair {
         let mut out = vec![0; 65_536];
         let client = match self.client.poll(self.now, &self.paper, &mut out) {
             ClientAction::Wait(deadline) => deadline,
-            other => panic!("the client is not waiting: {other:?}"),
+            other => panic!("the client is not waiting: {:.40}", format!("{other:?}")),
         };
         let service = match self.service.poll(self.now, &mut out) {
             Ok(ServiceAction::Wait(deadline)) => deadline,
-            other => panic!("the service is not waiting: {other:?}"),
+            other => panic!("the service is not waiting: {:.40}", format!("{other:?}")),
         };
-        client.min(service)
+        let wire = self.under_way.first_key_value().map_or(Deadline::Never, |((at, _), _)| Deadline::At(*at));
+        client.min(service).min(wire)
     }
 
-    fn fate(&mut self, client: bool) -> Fate {
+    /// Puts a message on the wire. The client learns at once that its exchange has failed, if it does.
+    fn carry(&mut self, client: bool, exchange: Option<Exchange>, bytes: Vec<u8>) {
         self.sent += 1;
-        (self.fate)(client, self.sent)
+        let fate = (self.fate)(client, self.sent);
+        self.wire.push((client, bytes.clone()));
+        let after = |millis| self.now.after(Duration::from_millis(millis));
+        match fate {
+            Fate::Arrives => drop(self.under_way.insert((self.now, self.sent), (client, exchange, bytes))),
+            Fate::Late(millis) => drop(self.under_way.insert((after(millis), self.sent), (client, exchange, bytes))),
+            Fate::Twice(first, second) => {
+                let (first, second) = (after(first), after(second));
+                self.under_way.insert((first, self.sent), (client, exchange, bytes.clone()));
+                self.sent += 1;
+                let copy = match exchange {
+                    // The client reads one answer an exchange.
+                    Some(_) if !client => return,
+                    Some(_) => {
+                        self.next_copy += 1;
+                        Some(Exchange(self.next_copy))
+                    }
+                    None => None,
+                };
+                self.under_way.insert((second, self.sent), (client, copy, bytes));
+            }
+            Fate::Lost => {
+                if let Some(exchange) = exchange.filter(|exchange| exchange.0 < COPIES) {
+                    let _ = self.client.exchange_failed(self.now, exchange);
+                }
+            }
+            Fate::Hangs => {}
+        }
+    }
+
+    /// What is due arrives.
+    fn arrive(&mut self) {
+        while let Some(((at, serial), _)) = self.under_way.first_key_value()
+            && *at <= self.now
+        {
+            let key = (*at, *serial);
+            let Some((client, exchange, bytes)) = self.under_way.remove(&key) else { return };
+            self.arrived += 1;
+            match (client, exchange) {
+                (true, exchange) => self.service_hears(exchange, bytes),
+                (false, Some(exchange)) if exchange.0 >= COPIES => {}
+                (false, exchange) => self.client_hears(exchange, bytes),
+            }
+        }
     }
 
     fn client_speaks(&mut self) {
@@ -263,14 +316,7 @@ impl SessionPair {
             match self.client.poll(self.now, &self.paper, &mut out) {
                 ClientAction::Transmit { exchange, message, .. } => {
                     let bytes = message.to_vec();
-                    self.wire.push((true, bytes.clone()));
-                    match (self.fate(true), exchange) {
-                        (Fate::Arrives, exchange) => self.requests.push_back((exchange, bytes)),
-                        (Fate::Lost, Some(exchange)) => {
-                            let _ = self.client.exchange_failed(self.now, exchange);
-                        }
-                        (Fate::Lost | Fate::Hangs, _) => {}
-                    }
+                    self.carry(true, exchange, bytes);
                 }
                 ClientAction::Told(told) => self.client_told.push(told),
                 ClientAction::Failed(failure) => panic!("the conversation failed: {failure}"),
@@ -291,7 +337,8 @@ impl SessionPair {
                 }
             }
             ServiceHeard::Conversation(_) => {}
-            ServiceHeard::NotRead(why) => panic!("the service does not read: {why}"),
+            // A copy of a secured message is a replay.
+            ServiceHeard::NotRead(_) => self.not_read += 1,
         }
     }
 
@@ -305,7 +352,7 @@ impl SessionPair {
             }
             ClientHeard::Session(..) | ClientHeard::Conversation => {}
             ClientHeard::Failed(failure) => panic!("the conversation failed: {failure}"),
-            ClientHeard::NotRead(why) => panic!("the client does not read: {why}"),
+            ClientHeard::NotRead(_) => self.not_read += 1,
         }
     }
 
@@ -315,24 +362,16 @@ impl SessionPair {
             match self.service.poll(self.now, &mut out).expect("the service can write") {
                 ServiceAction::Answer { exchange, message, .. } => {
                     let bytes = message.to_vec();
-                    self.wire.push((false, bytes.clone()));
-                    match self.fate(false) {
-                        Fate::Arrives => self.answers.push_back((Some(exchange), bytes)),
-                        Fate::Lost => {
-                            let _ = self.client.exchange_failed(self.now, exchange);
-                        }
-                        Fate::Hangs => {}
-                    }
+                    self.carry(false, Some(exchange), bytes);
                 }
                 ServiceAction::Transmit { message, .. } => {
                     let bytes = message.to_vec();
-                    self.wire.push((false, bytes.clone()));
-                    if self.fate(false) == Fate::Arrives {
-                        self.answers.push_back((None, bytes));
-                    }
+                    self.carry(false, None, bytes);
                 }
                 ServiceAction::Drop(exchange) => {
-                    let _ = self.client.exchange_failed(self.now, exchange);
+                    if exchange.0 < COPIES {
+                        let _ = self.client.exchange_failed(self.now, exchange);
+                    }
                 }
                 ServiceAction::Told(id, told) => {
                     if told == Told::EndOfMessages {
@@ -384,6 +423,21 @@ impl SessionPair {
     pub fn close(&mut self) -> bool {
         self.client.close(self.now).expect("the session can be closed");
         self.run_until(200, |pair| pair.client.is_over() && pair.service.sessions() == 0)
+    }
+
+    /// Where things stand, for who has to find out.
+    pub fn story(&self) -> String {
+        format!(
+            "at {:?}, the client {:?} ({:?}, {:?}, told {:?}), {} messages on the wire, {} not read, {} retransmissions",
+            self.now,
+            self.client.phase(),
+            self.client.conversation(),
+            self.client.error(),
+            self.client_told,
+            self.wire.len(),
+            self.not_read,
+            self.client.retransmissions(),
+        )
     }
 
     /// Is the client's session over in good order?

@@ -14,5 +14,6 @@ mod reliable_once;
 mod reliable_plans;
 mod room;
 mod same_world;
+mod sessions;
 mod wait;
 mod world;
