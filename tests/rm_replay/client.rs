@@ -54,6 +54,8 @@ struct Play<'a> {
     count: usize,
     /// How many messages of each key were sent.
     sent: BTreeMap<String, usize>,
+    /// When the last one of each key was sent, by us and by them.
+    last: BTreeMap<String, (u64, u64)>,
     matched: BTreeSet<u32>,
     order: Vec<u32>,
     answered: usize,
@@ -79,6 +81,7 @@ impl<'a> Play<'a> {
             inputs: BTreeMap::new(),
             count: 0,
             sent: BTreeMap::new(),
+            last: BTreeMap::new(),
             matched: BTreeSet::new(),
             order: Vec::new(),
             answered: 0,
@@ -111,6 +114,8 @@ impl<'a> Play<'a> {
                 Deadline::At(at) => at.as_millis(),
                 Deadline::Never => u64::MAX,
             };
+            // What time brings comes before what arrives at that instant.
+            let input = input.filter(|(at, ..)| due > *at || due <= self.now);
             let next = input.map_or(u64::MAX, |(at, ..)| at).min(due);
             if next > self.plan.end {
                 break;
@@ -148,7 +153,6 @@ impl<'a> Play<'a> {
                 }
             }
             Input::Abort => self.machine.abort(),
-            Input::Break => self.machine.lower_failed(),
             Input::Failed(exchange) => self.machine.exchange_failed(now, exchange),
             Input::Answer(exchange, event) => self.hear(Some(exchange), event),
             Input::Hear(event) => self.hear(None, event),
@@ -197,6 +201,11 @@ impl<'a> Play<'a> {
         let count = self.sent.entry(name.clone()).or_default();
         let of_key = self.plan.recorded.iter().filter(|(known, _)| *known == name);
         let recorded = of_key.map(|(_, number)| *number).nth(*count);
+        // What is written into a connection that is cut, or that nobody takes, is lost unseen.
+        let near = recorded.and_then(|number| self.story.event(number)).is_some_and(|event| event.ms <= self.now + 60);
+        if !near && self.plan.is_dead(self.now) {
+            return;
+        }
         *count += 1;
         let Some(event) = recorded.and_then(|number| self.story.event(number)) else {
             // A message that follows the last recorded one of its kind too closely to have been in the recording.
@@ -212,7 +221,8 @@ impl<'a> Play<'a> {
             self.wrong(format!("#{:02} {name}: {}", event.number, differences.join("; ")));
         }
         let at = instant(self.story, event.number, event.ms);
-        let apart = self.now.abs_diff(at);
+        let apart = self.now.abs_diff(at).min(self.since_the_last(&name, at));
+        self.last.insert(name.clone(), (self.now, at));
         let is_first = name.ends_with("/CreateSequence") && self.sent[&name] == 1;
         if !is_first {
             self.report.longest = self.report.longest.max(apart);
@@ -226,6 +236,13 @@ impl<'a> Play<'a> {
         if let Some(exchange) = exchange {
             self.answer_as_recorded(exchange, event.number);
         }
+    }
+
+    /// The difference between our and the recorded time since the same message's last transmission, from which its rule
+    /// measures.
+    fn since_the_last(&self, name: &str, at: u64) -> u64 {
+        let since = |(ours, theirs): &(u64, u64)| (self.now - ours).abs_diff(at - theirs);
+        self.last.get(name).map_or(u64::MAX, since)
     }
 
     /// The exchange ends as that of the recorded message did.
@@ -261,6 +278,10 @@ impl<'a> Play<'a> {
             Some(ClientEnd::Aborted) => (SessionPhase::Closed, error.is_some()),
             Some(ClientEnd::CloseFailed) => {
                 (phase, phase.is_over() && matches!(error, Some(SessionError::CloseTimeout { .. } | SessionError::Remote { .. })))
+            }
+            // The layer above broke the channel, and then gave ours up.
+            Some(ClientEnd::Faulted) if self.plan.broken_above => {
+                (SessionPhase::Closed, error == Some(SessionError::Aborted))
             }
             Some(ClientEnd::Faulted) => (SessionPhase::Faulted, error.is_some()),
             Some(ClientEnd::Open) | None => (phase, true),

@@ -2,7 +2,7 @@
 
 use super::report::{Message, instant};
 use crate::Direction;
-use crate::rm_story::{Body, Event, Line, Moment, RmStory, Session, Shape, State};
+use crate::rm_story::{Body, Content, Event, Line, Moment, RmStory, Session, Shape, State};
 use soap_session_core::exchange::Exchange;
 use soap_session_core::reliable::{Frame, FrameAction, FrameBody, RmVersion};
 
@@ -15,8 +15,6 @@ pub(super) enum Input {
     Close,
     /// The application gives up.
     Abort,
-    /// The layer above breaks the channel, without a word.
-    Break,
     /// An exchange is answered, with this event.
     Answer(Exchange, u32),
     /// An exchange fails.
@@ -35,6 +33,10 @@ pub(super) struct Plan {
     /// How much earlier than that the client may have begun to measure its round trip.
     pub(super) longest_lead: u64,
     pub(super) end: u64,
+    /// Did the layer above break the channel?
+    pub(super) broken_above: bool,
+    /// From when until when there was no connection (net.tcp).
+    dead: Vec<(u64, u64)>,
     /// Every message that the client sent: its key, and its number in the recording.
     pub(super) recorded: Vec<(String, u32)>,
     /// When, after which event of the same instant, and what.
@@ -85,6 +87,8 @@ impl Plan {
             open_at: at(create),
             longest_lead: 0,
             end: 0,
+            broken_above: false,
+            dead: dead(story),
             recorded: sent.iter().filter_map(|event| Some((recorded_key(event)?, event.number))).collect(),
             inputs: Vec::new(),
         };
@@ -165,14 +169,17 @@ impl Plan {
             let (at, event) = fault.filter(|(at, _)| *at >= began && *at <= ended + 500).unwrap_or((began, u32::MAX));
             self.inputs.push((at, event, Input::Abort));
         }
-        // The layer above breaks the channel when an operation has failed without a declared fault.
-        let failed = story.arrivals(Direction::ServerToClient).into_iter().find(|(_, event)| {
+        // The layer above breaks the channel when an operation has failed without a declared fault; ours learns of it when
+        // the application lets go of the channel.
+        self.broken_above = story.arrivals(Direction::ServerToClient).into_iter().any(|(_, event)| {
             let fault = event.reliable().and_then(|envelope| envelope.fault());
             let internal = fault.is_some_and(|fault| fault.codes.iter().any(|code| code.local == "InternalServiceFault"));
             internal && session.events.contains(&event.number)
         });
-        if let Some((at, event)) = failed.filter(|_| broken < u64::MAX) {
-            self.inputs.push((at, event.number, Input::Break));
+        if self.broken_above {
+            let told = first(&|event| event.reliable().is_some_and(|envelope| envelope.fault().is_some()));
+            let let_go = asked("abort").or(asked("close")).map(|(began, _)| (began, u32::MAX));
+            self.inputs.extend(told.or(let_go).map(|(at, event)| (at, event, Input::Abort)));
         }
     }
 
@@ -215,4 +222,19 @@ impl Plan {
         let first = story.events.iter().find(|other| other.way == event.way && action(other) == action(event));
         first.is_some_and(|first| first.number == event.number)
     }
+    /// Was there no connection at this instant (net.tcp)?
+    pub(super) fn is_dead(&self, at: u64) -> bool {
+        self.dead.iter().any(|(from, until)| (*from..*until).contains(&at))
+    }
+}
+
+/// From each cut until the client's next preamble was over.
+fn dead(story: &RmStory) -> Vec<(u64, u64)> {
+    if story.shape() != Shape::Tcp {
+        return Vec::new();
+    }
+    let cuts = story.moments.iter().filter(|moment| matches!(moment.line, Line::Cut(_) | Line::ServerKilled));
+    let over = |event: &&Event| matches!(&event.content, Content::Frame(told) if told.starts_with("PreambleEnd"));
+    let preambles: Vec<u64> = story.events.iter().filter(over).map(|event| event.ms).collect();
+    cuts.map(|cut| (cut.ms, preambles.iter().copied().find(|at| *at > cut.ms).unwrap_or(u64::MAX))).collect()
 }

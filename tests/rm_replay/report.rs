@@ -5,15 +5,52 @@ use soap_session_core::exchange::Outgoing;
 use soap_session_core::reliable::{ReliableSettings, Shape};
 use std::fmt;
 
-/// How a replay relates to its story.
+/// How a replay relates to its story. What differs is named by a part of the report's line, and has its reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// The same messages, facts, order, times and end.
     Same,
-    /// The same but for what these words say, which is nothing of the machine's.
-    SameBut(&'static str),
-    /// Different on purpose, and why.
-    Deviates(&'static str),
+    /// The same but for these, which are nothing of the machine's.
+    SameBut(&'static [(&'static str, &'static str)]),
+    /// Different on purpose in these.
+    Deviates(&'static [(&'static str, &'static str)]),
+    /// It cannot be played, for this reason.
+    Unplayed(&'static str),
+}
+
+impl Verdict {
+    /// The word in the printed table.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::SameBut(_) => "same but",
+            Self::Deviates(_) => "deviates",
+            Self::Unplayed(_) => "unplayed",
+        }
+    }
+
+    const fn named(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::SameBut(named) | Self::Deviates(named) => named,
+            Self::Same | Self::Unplayed(_) => &[],
+        }
+    }
+
+    /// Why it is not the same.
+    pub fn reasons(self) -> Vec<&'static str> {
+        match self {
+            Self::Unplayed(reason) => vec![reason],
+            _ => self.named().iter().map(|(_, reason)| *reason).collect(),
+        }
+    }
+
+    /// What the verdict does not say: differences without a reason, reasons without a difference.
+    pub fn unexplained(self, report: &Report) -> Vec<String> {
+        let named = self.named();
+        let without = report.wrong.iter().filter(|line| named.iter().all(|(part, _)| !line.contains(part)));
+        let idle = named.iter().filter(|(part, _)| report.wrong.iter().all(|line| !line.contains(part)));
+        without.cloned().chain(idle.map(|(part, _)| format!("nothing differs in \"{part}\""))).collect()
+    }
 }
 
 /// What came of a replay.

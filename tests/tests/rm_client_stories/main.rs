@@ -2,24 +2,34 @@
 
 mod table;
 
-use soap_session_tests::rm_replay::{Verdict, replay_client};
+use soap_session_tests::rm_replay::{Report, Verdict, replay_client};
 use soap_session_tests::rm_story::{RmStory, rm_stories};
 use std::collections::BTreeMap;
 use table::TABLE;
 
 #[test]
 fn the_client_does_what_the_recorded_one_did() {
-    let deviations: BTreeMap<&str, Verdict> = TABLE.into_iter().collect();
+    let table: BTreeMap<&str, Verdict> = TABLE.into_iter().collect();
+    assert_eq!(table.len(), TABLE.len(), "a story is listed twice");
     let mut wrong = Vec::new();
-    for name in rm_stories().unwrap() {
-        let story = RmStory::open(&name);
-        let report = replay_client(&story);
-        let verdict = deviations.get(name.as_str()).copied().unwrap_or(Verdict::Same);
-        println!("{name:55} {report}  {verdict:?}");
-        for line in &report.wrong {
-            println!("        {line}");
-        }
-        wrong.extend(report.wrong);
+    let mut counts = BTreeMap::<&str, u32>::new();
+    let mut total = Report::default();
+    let names = rm_stories().unwrap();
+    for name in &names {
+        let Some(verdict) = table.get(name.as_str()) else {
+            wrong.push(format!("{name} is not in the table"));
+            continue;
+        };
+        *counts.entry(verdict.word()).or_default() += 1;
+        let report = match verdict {
+            Verdict::Unplayed(_) => Report::default(),
+            _ => replay_client(&RmStory::open(name)),
+        };
+        println!("{name:56} {:9} {report}  {}", verdict.word(), verdict.reasons().join("; "));
+        wrong.extend(verdict.unexplained(&report).into_iter().map(|line| format!("{name}: {line}")));
+        total.add(report);
     }
-    assert!(wrong.is_empty(), "{} wrong", wrong.len());
+    println!("{counts:?}: {total}");
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(names.len(), table.len(), "the table lists a story that is not there");
 }
