@@ -12,6 +12,7 @@
 mod arrival;
 mod client;
 mod facts;
+mod host;
 mod names;
 mod plan;
 mod report;

@@ -229,7 +229,7 @@ impl Plan {
 }
 
 /// From each cut until the client's next preamble was over.
-fn dead(story: &RmStory) -> Vec<(u64, u64)> {
+pub(super) fn dead(story: &RmStory) -> Vec<(u64, u64)> {
     if story.shape() != Shape::Tcp {
         return Vec::new();
     }

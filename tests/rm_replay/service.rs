@@ -1,9 +1,369 @@
 //! Our acceptor in the place of the recorded service.
 
-use super::report::Report;
-use crate::rm_story::RmStory;
+use super::arrival::arrival;
+use super::facts::Facts;
+use super::host::{Host, Told};
+use super::names::Names;
+use super::plan::{key, sent};
+use super::report::{Message, Report, instant, settings, shape, tolerance};
+use crate::Direction;
+use crate::rm_story::{Concurrency, Content, Event, RmStory, Shape as StoryShape, State};
+use soap_session_core::chance::Chance;
+use soap_session_core::exchange::Exchange;
+use soap_session_core::reliable::{
+    AcceptorWant, Heard, ReliableAcceptor, ReliableSessionId, ServiceWant, SessionError, SessionPhase,
+};
+use soap_session_core::time::{Deadline, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+
+type Machine = ReliableAcceptor<Message, 16, 64, 128, 64, 64>;
 
 /// Plays the service of a story.
-pub fn replay_service(_story: &RmStory) -> Report {
-    Report::default()
+pub fn replay_service(story: &RmStory) -> Report {
+    Play::new(story).run()
+}
+
+struct Play<'a> {
+    story: &'a RmStory,
+    host: Host,
+    machine: Machine,
+    names: Names,
+    now: u64,
+    /// The sessions by their place in the story, and how they end.
+    sessions: BTreeMap<usize, ReliableSessionId>,
+    ends: BTreeMap<ReliableSessionId, (SessionPhase, Option<SessionError>)>,
+    channels: BTreeMap<u32, ReliableSessionId>,
+    /// Requests by their MessageID: session and number.
+    requests: BTreeMap<String, (ReliableSessionId, u64)>,
+    two_way: BTreeSet<(ReliableSessionId, u64)>,
+    /// The requests that the application works at.
+    running: BTreeSet<(ReliableSessionId, u64)>,
+    sent: BTreeMap<(usize, String), usize>,
+    done: BTreeSet<u32>,
+    report: Report,
+}
+
+impl<'a> Play<'a> {
+    fn new(story: &'a RmStory) -> Self {
+        Self {
+            story,
+            host: Host::of(story),
+            machine: Self::machine(story, 1),
+            names: Names::default(),
+            now: 0,
+            sessions: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            two_way: BTreeSet::new(),
+            running: BTreeSet::new(),
+            sent: BTreeMap::new(),
+            done: BTreeSet::new(),
+            report: Report::default(),
+        }
+    }
+
+    fn machine(story: &RmStory, life: u8) -> Machine {
+        Machine::new(settings(&story.server), shape(story), Chance::new(&[life; 32]))
+    }
+
+    fn wrong(&mut self, what: impl AsRef<str>) {
+        self.report.wrong.push(format!("{} at {}: {}", self.story.name, self.now, what.as_ref()));
+    }
+
+    fn run(mut self) -> Report {
+        loop {
+            let told = self.host.next_at();
+            let due = match self.machine.deadline() {
+                Deadline::At(at) => at.as_millis(),
+                Deadline::Never => u64::MAX,
+            };
+            // What time brings comes before what arrives at that instant.
+            let told = told.filter(|at| due > *at || due <= self.now);
+            let next = told.unwrap_or(u64::MAX).min(due);
+            if next > self.host.end {
+                break;
+            }
+            if due <= self.now && told.is_none_or(|at| at > self.now) {
+                self.wrong("the deadline is past, and nothing is wanted");
+                match told {
+                    Some(at) => self.now = at,
+                    None => break,
+                }
+            }
+            self.now = self.now.max(next);
+            if told.is_some_and(|at| at <= self.now)
+                && let Some(told) = self.host.take()
+            {
+                self.take_in(told);
+            }
+            self.pump();
+            self.work();
+        }
+        self.compare_ends();
+        self.report
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_millis(self.now)
+    }
+
+    fn take_in(&mut self, told: Told) {
+        match told {
+            Told::Killed => {
+                self.machine = Self::machine(self.story, 2);
+                self.channels.clear();
+                self.ends.clear();
+                self.sessions.clear();
+                self.running.clear();
+            }
+            Told::Arrived(event) => self.hear(event),
+            Told::Accepted(channel) => match self.machine.accept() {
+                Some(id) => {
+                    self.channels.insert(channel, id);
+                }
+                None => self.wrong(format!("there is no session for channel {channel}")),
+            },
+            Told::Closing(channel) => {
+                let now = self.now();
+                let id = self.channels.get(&channel).copied();
+                if let Some(session) = id.and_then(|id| self.machine.session_mut(id))
+                    && !session.phase().is_over()
+                {
+                    session.close(now).expect("it can be closed");
+                }
+            }
+            Told::Replied(event) => self.reply(event),
+        }
+    }
+
+    fn event(&self, number: u32) -> &'a Event {
+        self.story.event(number).expect("an event")
+    }
+
+    fn place(&self, number: u32) -> Option<usize> {
+        self.story.sessions.iter().position(|session| session.events.contains(&number))
+    }
+
+    fn hear(&mut self, number: u32) {
+        let envelope = self.event(number).reliable().expect("an envelope");
+        let arrival = arrival(envelope, self.story.server.version, &mut self.names);
+        let token = envelope.conversation.as_deref().map(str::as_bytes);
+        let admission = self.machine.hear(self.now(), Exchange(number), token, &arrival);
+        let Some(id) = admission.session else { return };
+        if let Some(place) = self.place(number) {
+            self.sessions.entry(place).or_insert(id);
+        }
+        // Without a timeline nothing tells of channels: accepted by their first message, closed when no more follows.
+        if self.story.moments.is_empty() {
+            self.machine.accept();
+            if matches!(envelope.verb(), "LastMessage" | "CloseSequence") {
+                self.work();
+                let now = self.now();
+                self.machine.session_mut(id).map(|session| session.close(now));
+            }
+        }
+        if let Heard::Message { number } = admission.heard {
+            if let Some(message_id) = &envelope.message_id {
+                self.requests.insert(message_id.clone(), (id, number));
+                self.two_way.insert((id, number));
+            }
+        }
+    }
+
+    /// The application takes what waits: one at a time, or all at once.
+    fn work(&mut self) {
+        let now = self.now();
+        let multiple = self.story.server.concurrency == Some(Concurrency::Multiple);
+        let ids: Vec<ReliableSessionId> = self.machine.sessions().map(|session| session.id()).collect();
+        for id in ids {
+            loop {
+                let busy = self.running.iter().any(|(of, _)| *of == id);
+                let duplex = self.story.shape() != StoryShape::RequestReply;
+                if busy && !multiple && !duplex {
+                    break;
+                }
+                let Some(number) = self.machine.session_mut(id).and_then(|session| session.take(now)) else { break };
+                if self.two_way.contains(&(id, number)) {
+                    self.running.insert((id, number));
+                }
+                self.pump();
+            }
+        }
+    }
+
+    fn reply(&mut self, number: u32) {
+        let event = self.event(number);
+        let envelope = event.reliable().expect("an envelope");
+        let message = Message {
+            action: envelope.action.clone(),
+            two_way: envelope.message_id.is_some(),
+            relates_to: envelope.relates_to.clone(),
+            fault: envelope.fault().is_some(),
+        };
+        let now = self.now();
+        if self.story.shape() == StoryShape::RequestReply {
+            let request = envelope.relates_to.as_ref().and_then(|id| self.requests.get(id)).copied();
+            let Some((id, request)) = request else {
+                self.wrong(format!("#{number:02} answers a request that did not come"));
+                return;
+            };
+            self.running.remove(&(id, request));
+            let replied = self.machine.session_mut(id).map(|session| session.reply(request, message));
+            match replied {
+                Some(Ok(())) => {}
+                Some(Err((_, refused))) => self.wrong(format!("#{number:02}: the reply is refused: {refused}")),
+                None => self.wrong(format!("#{number:02}: there is no session")),
+            }
+            return;
+        }
+        // The application's own calls carry MessageIDs of the machine.
+        let relates_to = message.relates_to.map(|id| self.names.to_ours(&id));
+        if let Some((id, request)) = envelope.relates_to.as_ref().and_then(|id| self.requests.get(id)) {
+            self.running.remove(&(*id, *request));
+        }
+        let id = self.place(number).and_then(|place| self.sessions.get(&place)).copied();
+        let sent = id.and_then(|id| self.machine.session_mut(id)).map(|s| s.send(now, Message { relates_to, ..message }));
+        match sent {
+            Some(Ok(_)) => {}
+            Some(Err((_, refused))) => self.wrong(format!("#{number:02} is refused: {refused}")),
+            None => self.wrong(format!("#{number:02}: there is no session")),
+        }
+    }
+
+    fn pump(&mut self) {
+        let now = self.now();
+        for round in 0.. {
+            if round > 200 {
+                self.wrong("it does not fall silent");
+                return;
+            }
+            let Some(want) = self.machine.next(now) else { break };
+            self.send(now, want);
+        }
+        let states: Vec<_> = self.machine.sessions().map(|s| (s.id(), (s.phase(), s.error()))).collect();
+        for (id, state) in states {
+            self.ends.insert(id, state);
+            self.machine.forget(id);
+        }
+    }
+
+    fn send(&mut self, now: Instant, want: AcceptorWant) {
+        let server = &self.story.server;
+        let frame = self.machine.frame(want);
+        let ours = frame.as_ref().map(|frame| Facts::ours(frame, server.version, server.addressing));
+        let name = frame.as_ref().map(|frame| key(frame, server.version));
+        let exchange = match want {
+            AcceptorWant::Session(
+                _,
+                ServiceWant::Answer(exchange) | ServiceWant::Empty(exchange) | ServiceWant::Drop(exchange),
+            )
+            | AcceptorWant::Refusal(exchange) => Some(exchange.0),
+            AcceptorWant::Session(..) => None,
+        };
+        let session = match want {
+            AcceptorWant::Session(id, _) => self.sessions.iter().find(|(_, of)| **of == id).map(|(place, _)| *place),
+            AcceptorWant::Refusal(from) => self.place(from.0),
+        };
+        self.machine.sent(now, want);
+        if self.story.shape() == StoryShape::RequestReply {
+            self.answer(exchange.expect("an exchange"), ours.as_ref());
+        } else if let (Some(ours), Some(name)) = (ours, name) {
+            self.message(session.unwrap_or(0), &ours, name);
+        }
+    }
+
+    /// The answer of an exchange: the recorded one's is known.
+    fn answer(&mut self, request: u32, ours: Option<&Facts>) {
+        let recorded = self.story.exchange(request).and_then(|exchange| exchange.answer);
+        let Some(recorded) = recorded.and_then(|number| self.story.event(number)) else {
+            if ours.is_some() {
+                self.wrong(format!("#{request:02} was not answered"));
+            }
+            return;
+        };
+        self.done.insert(recorded.number);
+        self.report.compared += 1;
+        match (ours, recorded.reliable()) {
+            (None, None) => {}
+            (Some(ours), Some(theirs)) => {
+                let differences = ours.differences(&Facts::recorded(theirs), &mut self.names);
+                if !differences.is_empty() {
+                    self.wrong(format!("#{:02} {}: {}", recorded.number, theirs.verb(), differences.join("; ")));
+                }
+            }
+            (Some(_), None) => self.wrong(format!("#{:02} is empty", recorded.number)),
+            (None, Some(theirs)) => self.wrong(format!("#{:02} is not empty but {}", recorded.number, theirs.verb())),
+        }
+        let (asked, at) = (self.event(request), instant(self.story, recorded.number, recorded.ms));
+        self.time(recorded, at.saturating_sub(instant(self.story, request, asked.ms)));
+    }
+
+    /// A message of a duplex session: the recorded one is the next of its kind.
+    fn message(&mut self, session: usize, ours: &Facts, name: String) {
+        let of = sent(self.story, &self.story.sessions[session], Direction::ServerToClient);
+        let count = self.sent.entry((session, name.clone())).or_default();
+        let mut same = of.iter().filter(|event| super::plan::recorded_key(event).as_ref() == Some(&name));
+        let recorded = same.nth(*count).copied();
+        let near = recorded.is_some_and(|event| event.ms <= self.now + 60);
+        if !near && self.host.is_dead(self.now) {
+            return;
+        }
+        *count += 1;
+        let Some(recorded) = recorded else {
+            self.wrong(format!("{name} was not recorded"));
+            return;
+        };
+        self.done.insert(recorded.number);
+        self.report.compared += 1;
+        let theirs = recorded.reliable().expect("an envelope");
+        let differences = ours.differences(&Facts::recorded(theirs), &mut self.names);
+        if !differences.is_empty() {
+            self.wrong(format!("#{:02} {name}: {}", recorded.number, differences.join("; ")));
+        }
+        self.time(recorded, 0);
+    }
+
+    fn time(&mut self, recorded: &Event, interval: u64) {
+        let at = instant(self.story, recorded.number, recorded.ms);
+        let apart = self.now.abs_diff(at);
+        let action = |event: &Event| event.reliable().map(|envelope| envelope.action.clone());
+        let first = self.story.events.iter().find(|o| o.way == recorded.way && action(o) == action(recorded));
+        // What a process does for the first time it compiles first.
+        let slack = if first.is_some_and(|first| first.number == recorded.number) { 600 } else { 0 };
+        if slack == 0 {
+            self.report.longest = self.report.longest.max(apart);
+        }
+        if apart > tolerance(interval) + slack {
+            self.wrong(format!("#{:02} was at {at}, after {interval} ms", recorded.number));
+        }
+    }
+
+    fn compare_ends(&mut self) {
+        let story = self.story;
+        let owed = story.events.iter().filter(|event| {
+            let genuine = event.way == Direction::ServerToClient && !self.done.contains(&event.number);
+            genuine && matches!(event.content, Content::Envelope(_))
+        });
+        let missing: Vec<String> = owed
+            .map(|event| format!("#{:02} {}", event.number, event.reliable().map_or("", |envelope| envelope.verb())))
+            .collect();
+        if !missing.is_empty() {
+            self.wrong(format!("never sent: {}", missing.join(", ")));
+        }
+        for (index, states) in story.server_states().into_iter().enumerate() {
+            let channel = u32::try_from(index + 1).expect("a number");
+            let Some((phase, error)) = self.channels.get(&channel).and_then(|id| self.ends.get(id)).copied() else {
+                continue;
+            };
+            let good = match (states.contains(&State::Faulted), states.last()) {
+                (true, _) => phase == SessionPhase::Faulted,
+                (false, Some(State::Closed)) => phase == SessionPhase::Closed,
+                (false, _) => true,
+            };
+            if !good {
+                self.wrong(format!("channel {channel} ends {phase:?} {error:?}, not {states:?}"));
+            }
+        }
+    }
 }
