@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub(super) enum Told {
     /// Its process was killed.
     Killed,
+    /// The application lets go of this channel.
+    Aborted(u32),
     /// This message arrived.
     Arrived(u32),
     /// The channel of this number was accepted.
@@ -31,7 +33,7 @@ impl Host {
     pub(super) fn of(story: &RmStory) -> Self {
         let mut host = Self { told: BTreeMap::new(), dead: dead(story), end: 0 };
         for (at, event) in story.arrivals(Direction::ClientToServer) {
-            if event.reliable().is_some() {
+            if event.reliable().is_some() && !refused_below(story, event.number) {
                 host.add(instant(story, event.number, at), event.number, Told::Arrived(event.number));
             }
         }
@@ -58,7 +60,9 @@ impl Host {
                 Line::ServerChannel { channel, state: State::Faulted } => broken.push(*channel),
                 // A channel that is broken is only let go of.
                 Line::ServerChannel { channel, state: State::Closing } if !broken.contains(channel) => {
-                    self.add(moment.ms, u32::MAX, Told::Closing(*channel));
+                    let let_go = is_let_go(story, *channel, moment.ms);
+                    let told = if let_go { Told::Aborted(*channel) } else { Told::Closing(*channel) };
+                    self.add(moment.ms, u32::MAX, told);
                 }
                 _ => {}
             }
@@ -92,4 +96,32 @@ impl Host {
     pub(super) fn is_dead(&self, at: u64) -> bool {
         self.dead.iter().any(|(from, until)| (*from..*until).contains(&at))
     }
+}
+
+/// Was this message refused by the secure conversation below?
+pub(super) fn refused_below(story: &RmStory, request: u32) -> bool {
+    let answer = story.exchange(request).and_then(|exchange| story.event(exchange.answer?)?.envelope()?.fault());
+    let below = ["BadContextToken", "InvalidSecurity", "InvalidSecurityToken"];
+    answer.is_some_and(|fault| fault.codes.iter().any(|code| below.contains(&code.local.as_str())))
+}
+
+/// Did a channel that began to close at this instant end before anything else was said?
+fn is_let_go(story: &RmStory, channel: u32, at: u64) -> bool {
+    let closed = story.moments.iter().find(|moment| {
+        let end = Line::ServerChannel { channel, state: State::Closed };
+        moment.ms >= at && moment.line == end
+    });
+    let granted = story.moments.iter().find_map(|moment| match &moment.line {
+        Line::Accepted { channel: of, session } if *of == channel => Some(session),
+        _ => None,
+    });
+    let session = story.sessions.iter().find(|session| session.granted.as_ref() == granted);
+    let (Some(closed), Some(session)) = (closed, session) else { return false };
+    let said = session.events.iter().filter_map(|number| story.event(*number));
+    // A session that the client ended is closed in good order, whenever the timeline says so.
+    let ended = said.clone().any(|event| {
+        let verb = event.reliable().map(|envelope| envelope.verb().to_owned());
+        verb.as_deref() == Some("TerminateSequence") && event.ms <= closed.ms
+    });
+    !ended && !said.clone().any(|event| (at..=closed.ms).contains(&event.ms))
 }

@@ -2,16 +2,16 @@
 
 use super::arrival::arrival;
 use super::facts::Facts;
-use super::host::{Host, Told};
+use super::host::{Host, Told, refused_below};
 use super::names::Names;
 use super::plan::{key, sent};
 use super::report::{Message, Report, instant, settings, shape, tolerance};
 use crate::Direction;
-use crate::rm_story::{Concurrency, Content, Event, RmStory, Shape as StoryShape, State};
+use crate::rm_story::{Concurrency, Content, Event, Line, RmStory, Shape as StoryShape, State};
 use soap_session_core::chance::Chance;
 use soap_session_core::exchange::Exchange;
 use soap_session_core::reliable::{
-    AcceptorWant, Heard, ReliableAcceptor, ReliableSessionId, ServiceWant, SessionError, SessionPhase,
+    AcceptorWant, Heard, ReliableAcceptor, ReliableSessionId, ServiceWant, SessionError, SessionPhase, Told as SessionTold,
 };
 use soap_session_core::time::{Deadline, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,10 @@ struct Play<'a> {
     sessions: BTreeMap<usize, ReliableSessionId>,
     ends: BTreeMap<ReliableSessionId, (SessionPhase, Option<SessionError>)>,
     channels: BTreeMap<u32, ReliableSessionId>,
+    /// The sessions that the application has begun to work at.
+    started: BTreeSet<ReliableSessionId>,
+    /// The operation that runs on the thread that reads: until its reply is there, nothing else is sent.
+    reading: Option<String>,
     /// Requests by their MessageID: session and number.
     requests: BTreeMap<String, (ReliableSessionId, u64)>,
     two_way: BTreeSet<(ReliableSessionId, u64)>,
@@ -54,6 +58,8 @@ impl<'a> Play<'a> {
             sessions: BTreeMap::new(),
             ends: BTreeMap::new(),
             channels: BTreeMap::new(),
+            started: BTreeSet::new(),
+            reading: None,
             requests: BTreeMap::new(),
             two_way: BTreeSet::new(),
             running: BTreeSet::new(),
@@ -116,14 +122,30 @@ impl<'a> Play<'a> {
                 self.ends.clear();
                 self.sessions.clear();
                 self.running.clear();
+                self.started.clear();
+                self.reading = None;
             }
             Told::Arrived(event) => self.hear(event),
-            Told::Accepted(channel) => match self.machine.accept() {
-                Some(id) => {
-                    self.channels.insert(channel, id);
+            Told::Accepted(channel) => {
+                let session = self.story.moments.iter().find_map(|moment| match &moment.line {
+                    Line::Accepted { channel: of, session } if *of == channel && moment.ms <= self.now => Some(session),
+                    _ => None,
+                });
+                let place = self.story.sessions.iter().position(|known| known.granted.as_ref() == session);
+                match place.and_then(|place| self.sessions.get(&place)).copied() {
+                    Some(id) => {
+                        self.channels.insert(channel, id);
+                        self.started.insert(id);
+                    }
+                    None => self.wrong(format!("there is no session for channel {channel}")),
                 }
-                None => self.wrong(format!("there is no session for channel {channel}")),
-            },
+            }
+            Told::Aborted(channel) => {
+                let id = self.channels.get(&channel).copied();
+                if let Some(session) = id.and_then(|id| self.machine.session_mut(id)) {
+                    session.abort();
+                }
+            }
             Told::Closing(channel) => {
                 let now = self.now();
                 let id = self.channels.get(&channel).copied();
@@ -154,19 +176,20 @@ impl<'a> Play<'a> {
         if let Some(place) = self.place(number) {
             self.sessions.entry(place).or_insert(id);
         }
-        // Without a timeline nothing tells of channels: accepted by their first message, closed when no more follows.
-        if self.story.moments.is_empty() {
-            self.machine.accept();
-            if matches!(envelope.verb(), "LastMessage" | "CloseSequence") {
-                self.work();
-                let now = self.now();
-                self.machine.session_mut(id).map(|session| session.close(now));
-            }
-        }
         if let Heard::Message { number } = admission.heard {
             if let Some(message_id) = &envelope.message_id {
                 self.requests.insert(message_id.clone(), (id, number));
                 self.two_way.insert((id, number));
+                let replies = |event: &Event| event.reliable().is_some_and(|e| e.relates_to.as_ref() == Some(message_id));
+                // An operation runs where its request was read. Only then is the request acknowledged, unless the reply did.
+                if self.story.shape() != StoryShape::RequestReply
+                    && envelope.ack_requested.is_some()
+                    && self.story.events.iter().any(replies)
+                {
+                    let before = self.running.len();
+                    self.work();
+                    self.reading = (self.running.len() > before).then(|| message_id.clone());
+                }
             }
         }
     }
@@ -177,7 +200,18 @@ impl<'a> Play<'a> {
         let multiple = self.story.server.concurrency == Some(Concurrency::Multiple);
         let ids: Vec<ReliableSessionId> = self.machine.sessions().map(|session| session.id()).collect();
         for id in ids {
-            loop {
+            let ever = self.channel_of(id).is_some();
+            while let Some(told) = self.machine.session_mut(id).and_then(|session| session.told(now)) {
+                // Nobody tells of a channel that the application never got to work at.
+                if let SessionTold::EndOfMessages = told
+                    && !ever
+                    && let Some(session) = self.machine.session_mut(id)
+                {
+                    session.close(now).expect("it can be closed");
+                    self.pump();
+                }
+            }
+            while self.started.contains(&id) || !ever {
                 let busy = self.running.iter().any(|(of, _)| *of == id);
                 let duplex = self.story.shape() != StoryShape::RequestReply;
                 if busy && !multiple && !duplex {
@@ -202,12 +236,19 @@ impl<'a> Play<'a> {
             fault: envelope.fault().is_some(),
         };
         let now = self.now();
+        if self.reading.is_some() && self.reading == envelope.relates_to {
+            self.reading = None;
+        }
         if self.story.shape() == StoryShape::RequestReply {
             let request = envelope.relates_to.as_ref().and_then(|id| self.requests.get(id)).copied();
             let Some((id, request)) = request else {
                 self.wrong(format!("#{number:02} answers a request that did not come"));
                 return;
             };
+            // The host itself answers what it cannot dispatch, before the application hears of the session.
+            if self.started.insert(id) {
+                self.work();
+            }
             self.running.remove(&(id, request));
             let replied = self.machine.session_mut(id).map(|session| session.reply(request, message));
             match replied {
@@ -231,8 +272,27 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// The channel that the timeline tells of a session.
+    fn channel_of(&self, id: ReliableSessionId) -> Option<u32> {
+        let place = self.sessions.iter().find(|(_, of)| **of == id).map(|(place, _)| *place)?;
+        let granted = self.story.sessions.get(place)?.granted.as_deref()?;
+        self.story.moments.iter().find_map(|moment| match &moment.line {
+            Line::Accepted { channel, session } if session == granted => Some(*channel),
+            _ => None,
+        })
+    }
+
     fn pump(&mut self) {
+        if self.reading.is_some() {
+            return;
+        }
         let now = self.now();
+        // The host accepts one session ahead of those that the application works at.
+        let ahead = |machine: &Machine, started: &BTreeSet<ReliableSessionId>| {
+            let open = |phase| matches!(phase, SessionPhase::Opened | SessionPhase::Closing);
+            machine.sessions().filter(|s| open(s.phase()) && !started.contains(&s.id())).count()
+        };
+        while (self.story.moments.is_empty() || ahead(&self.machine, &self.started) == 0) && self.machine.accept().is_some() {}
         for round in 0.. {
             if round > 200 {
                 self.wrong("it does not fall silent");
@@ -327,10 +387,8 @@ impl<'a> Play<'a> {
     fn time(&mut self, recorded: &Event, interval: u64) {
         let at = instant(self.story, recorded.number, recorded.ms);
         let apart = self.now.abs_diff(at);
-        let action = |event: &Event| event.reliable().map(|envelope| envelope.action.clone());
-        let first = self.story.events.iter().find(|o| o.way == recorded.way && action(o) == action(recorded));
         // What a process does for the first time it compiles first.
-        let slack = if first.is_some_and(|first| first.number == recorded.number) { 600 } else { 0 };
+        let slack = if self.is_first_of_kind(recorded) { 1000 } else { 0 };
         if slack == 0 {
             self.report.longest = self.report.longest.max(apart);
         }
@@ -339,11 +397,26 @@ impl<'a> Play<'a> {
         }
     }
 
+    /// Is it the first message of its action, or the first answer to a message of its action?
+    fn is_first_of_kind(&self, recorded: &Event) -> bool {
+        let action = |event: &Event| event.reliable().map(|envelope| envelope.action.clone());
+        let first = |of: &Event| {
+            let same = |other: &&Event| other.way == of.way && action(other) == action(of) && action(of).is_some();
+            self.story.events.iter().find(same).is_some_and(|first| first.number == of.number)
+        };
+        let asked = self.story.exchange(recorded.number).filter(|exchange| exchange.request != recorded.number);
+        first(recorded) || asked.and_then(|exchange| self.story.event(exchange.request)).is_some_and(first)
+    }
+
     fn compare_ends(&mut self) {
         let story = self.story;
         let owed = story.events.iter().filter(|event| {
             let genuine = event.way == Direction::ServerToClient && !self.done.contains(&event.number);
-            genuine && matches!(event.content, Content::Envelope(_))
+            let request = story.exchange(event.number).map(|exchange| exchange.request);
+            let below = request.is_some_and(|request| {
+                refused_below(story, request) || self.event(request).reliable().is_none()
+            });
+            genuine && matches!(event.content, Content::Envelope(_)) && !below
         });
         let missing: Vec<String> = owed
             .map(|event| format!("#{:02} {}", event.number, event.reliable().map_or("", |envelope| envelope.verb())))
@@ -358,7 +431,8 @@ impl<'a> Play<'a> {
             };
             let good = match (states.contains(&State::Faulted), states.last()) {
                 (true, _) => phase == SessionPhase::Faulted,
-                (false, Some(State::Closed)) => phase == SessionPhase::Closed,
+                // A channel that closes does not change to broken any more.
+                (false, Some(State::Closed)) => phase == SessionPhase::Closed || error.is_some(),
                 (false, _) => true,
             };
             if !good {

@@ -126,7 +126,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
     /// A client. Nothing happens until [`open`](Self::open).
     pub fn new(settings: ReliableSettings, shape: Shape, addresses: ClientAddresses, entropy: E) -> Self {
         Self {
-            common: Common::new(settings, shape, entropy),
+            common: Common::new(settings, shape, false, entropy),
             addresses,
             token_reference: Vec::new(),
             creating: None,

@@ -83,6 +83,8 @@ pub(super) struct Owed {
 pub(super) struct Common<P, E, const WINDOW: usize, const RANGES: usize> {
     pub(super) settings: ReliableSettings,
     pub(super) shape: Shape,
+    /// Is it the service's side? The sequence that it receives is the one that names the session.
+    serves: bool,
     pub(super) entropy: E,
     pub(super) phase: SessionPhase,
     pub(super) error: Option<SessionError>,
@@ -130,11 +132,12 @@ pub enum Heard {
 }
 
 impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P, E, WINDOW, RANGES> {
-    pub(super) const fn new(settings: ReliableSettings, shape: Shape, entropy: E) -> Self {
+    pub(super) const fn new(settings: ReliableSettings, shape: Shape, serves: bool, entropy: E) -> Self {
         let zero = Instant::from_millis(0);
         Self {
             settings,
             shape,
+            serves,
             entropy,
             phase: SessionPhase::Created,
             error: None,
@@ -236,9 +239,11 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
         relates_to: Option<Identifier>,
     ) -> OwedFault {
         let (kind, code) = fault_kind(self.version(), error);
-        // Which sequence the detail names is WCF's habit: its own for what its sender noticed, else the one received.
+        // Which sequence the detail names is WCF's habit: its own for what its sender noticed, that of the session's name for
+        // silence, else the one received.
         let outbound = match error {
-            SessionError::Inactive { .. } | SessionError::RetriesExhausted { .. } => true,
+            SessionError::Inactive { .. } => !self.serves,
+            SessionError::RetriesExhausted { .. } => true,
             SessionError::Violation(violation) => matches!(
                 violation,
                 Violation::AcknowledgedNeverSent

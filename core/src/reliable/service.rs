@@ -152,7 +152,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         offer: Option<Identifier>,
         entropy: Chance,
     ) -> Self {
-        let mut common = Common::new(settings.clone(), shape, entropy);
+        let mut common = Common::new(settings.clone(), shape, true, entropy);
         let _ = common.step(SessionEvent::Open);
         (common.last_heard, common.last_sent) = (now, now);
         // An ordered reply session takes a request only in its turn.

@@ -223,8 +223,8 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
                 } else if known {
                     Holding::Request(number)
                 } else {
-                    // The reply was acknowledged, or there was none.
-                    Holding::Acknowledgement(self.frozen(number))
+                    // The reply was acknowledged, or there was none: everything that has arrived is.
+                    Holding::Acknowledgement(None)
                 };
                 self.hold(from, holding);
                 Ok(Heard::Duplicate)
