@@ -42,12 +42,7 @@ pub fn arrival(envelope: &Envelope, version: RmVersion, names: &mut Names) -> Ar
             for &(lower, upper) in ack.ranges.iter().filter(|range| range.1 > 0) {
                 assert!(ranges.merge(Range { lower, upper }), "too many ranges");
             }
-            AcknowledgementHeader {
-                identifier: id(&ack.id),
-                ranges,
-                is_final: ack.last,
-                buffer_remaining: ack.buffer,
-            }
+            AcknowledgementHeader { identifier: id(&ack.id), ranges, is_final: ack.last, buffer_remaining: ack.buffer }
         });
         arrival.ack_requested = envelope.ack_requested.as_deref().map(&mut id);
     }
@@ -71,10 +66,9 @@ fn body(envelope: &Envelope, id: &mut impl FnMut(&str) -> &'static [u8]) -> RmBo
             }),
             token: token_reference.then(|| text(envelope.conversation.as_deref().unwrap_or_default())),
         },
-        Body::CreateSequenceResponse { id: of, accept_acks_to, .. } => RmBody::CreateSequenceResponse {
-            identifier: id(of),
-            accept_acks_to: accept_acks_to.as_deref().map(text),
-        },
+        Body::CreateSequenceResponse { id: of, accept_acks_to, .. } => {
+            RmBody::CreateSequenceResponse { identifier: id(of), accept_acks_to: accept_acks_to.as_deref().map(text) }
+        }
         Body::CloseSequence(end) => RmBody::CloseSequence { identifier: id(&end.id), last: end.last },
         Body::CloseSequenceResponse(end) => RmBody::CloseSequenceResponse { identifier: id(&end.id) },
         Body::TerminateSequence(end) => RmBody::TerminateSequence { identifier: id(&end.id), last: end.last },

@@ -27,7 +27,8 @@ pub fn replay_client(story: &RmStory) -> Report {
         let mut best = Play::new(story, session, &plan, 0).run();
         let mut at = 0_u64;
         for step in [most.div_ceil(40).max(1), most.div_ceil(1600).max(1)] {
-            let around = if step > most / 100 { 0..=most } else { at.saturating_sub(step * 40)..=most.min(at + step * 40) };
+            let around =
+                if step > most / 100 { 0..=most } else { at.saturating_sub(step * 40)..=most.min(at + step * 40) };
             for lead in around.step_by(usize::try_from(step).expect("a step")) {
                 if best.wrong.is_empty() && best.longest <= 8 {
                     break;
@@ -276,9 +277,11 @@ impl<'a> Play<'a> {
         let (phase_wanted, good) = match ends.get(&self.session.client) {
             Some(ClientEnd::Closed) => (SessionPhase::Closed, error.is_none()),
             Some(ClientEnd::Aborted) => (SessionPhase::Closed, error.is_some()),
-            Some(ClientEnd::CloseFailed) => {
-                (phase, phase.is_over() && matches!(error, Some(SessionError::CloseTimeout { .. } | SessionError::Remote { .. })))
-            }
+            Some(ClientEnd::CloseFailed) => (
+                phase,
+                phase.is_over()
+                    && matches!(error, Some(SessionError::CloseTimeout { .. } | SessionError::Remote { .. })),
+            ),
             // The layer above broke the channel, and then gave ours up.
             Some(ClientEnd::Faulted) if self.plan.broken_above => {
                 (SessionPhase::Closed, error == Some(SessionError::Aborted))
@@ -298,7 +301,8 @@ impl<'a> Play<'a> {
 
     /// Two messages may pass each other only within the tolerance.
     fn compare_order(&mut self) {
-        let at = |number: &u32| self.story.event(*number).map_or(0, |event| instant(self.story, event.number, event.ms));
+        let at =
+            |number: &u32| self.story.event(*number).map_or(0, |event| instant(self.story, event.number, event.ms));
         let passed: Vec<String> = self
             .order
             .windows(2)
@@ -310,4 +314,3 @@ impl<'a> Play<'a> {
         }
     }
 }
-

@@ -128,7 +128,10 @@ impl Facts {
             Body::TerminateSequenceResponse(of) => end(self, "TerminateSequenceResponse", of),
             Body::Fault(fault) => {
                 let (kind, code) = fault_kind(fault);
-                self.text("body", kind.map_or_else(|| "fault of others".to_owned(), |kind| format!("{kind:?} {code:?}")));
+                self.text(
+                    "body",
+                    kind.map_or_else(|| "fault of others".to_owned(), |kind| format!("{kind:?} {code:?}")),
+                );
                 self.ids("Identifier", fault.identifier.as_deref());
             }
         }
@@ -138,11 +141,14 @@ impl Facts {
     pub fn ours(frame: &Frame<'_>, version: RmVersion, addressing: AddressingVersion) -> Self {
         let mut facts = Self::default();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        facts.text("Action", match frame.action {
-            FrameAction::Rm(action) => version.action(action).to_owned(),
-            FrameAction::Application(action) => text(action),
-            FrameAction::Fault => fault_action(&frame.body, version, addressing).to_owned(),
-        });
+        facts.text(
+            "Action",
+            match frame.action {
+                FrameAction::Rm(action) => version.action(action).to_owned(),
+                FrameAction::Application(action) => text(action),
+                FrameAction::Fault => fault_action(&frame.body, version, addressing).to_owned(),
+            },
+        );
         facts.ids("MessageID", frame.message_id.map(urn));
         facts.ids("RelatesTo", frame.relates_to.map(text));
         facts.texts("ReplyTo", frame.reply_to.map(text));

@@ -75,7 +75,9 @@ impl Host {
             let mut seen: Vec<u64> = Vec::new();
             for event in sent(story, session, Direction::ServerToClient) {
                 let envelope = event.reliable().expect("an envelope");
-                let Some(sequence) = envelope.sequence.as_ref().filter(|_| envelope.verb() != "LastMessage") else { continue };
+                let Some(sequence) = envelope.sequence.as_ref().filter(|_| envelope.verb() != "LastMessage") else {
+                    continue;
+                };
                 if !seen.contains(&sequence.number) {
                     seen.push(sequence.number);
                     self.add(instant(story, event.number, event.ms), event.number, Told::Replied(event.number));

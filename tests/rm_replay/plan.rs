@@ -119,7 +119,9 @@ impl Plan {
         let mut numbered: Vec<(u64, u64, u32, Message)> = Vec::new();
         for event in sent {
             let envelope = event.reliable().expect("an envelope");
-            let Some(sequence) = envelope.sequence.as_ref().filter(|_| envelope.verb() != "LastMessage") else { continue };
+            let Some(sequence) = envelope.sequence.as_ref().filter(|_| envelope.verb() != "LastMessage") else {
+                continue;
+            };
             if numbered.iter().all(|(number, ..)| *number != sequence.number) {
                 let message = Message {
                     action: envelope.action.clone(),
@@ -146,7 +148,8 @@ impl Plan {
             sent.iter().find(|event| wanted(event)).map(|event| (instant(story, event.number, event.ms), event.number))
         };
         let asked = |operation: &str| {
-            let mut calls = story.calls().filter(|(_, call)| call.client == session.client && call.operation == operation);
+            let mut calls =
+                story.calls().filter(|(_, call)| call.client == session.client && call.operation == operation);
             calls.next().map(|(moment, _)| (moment.began(), moment.ms))
         };
         let last = first(&|event| event.reliable().is_some_and(|envelope| envelope.verb() == "LastMessage"));
@@ -159,9 +162,7 @@ impl Plan {
             (None, None) => began,
         };
         // A channel that is broken is only let go of, by whatever name.
-        let broken = |moment: &&Moment| {
-            matches!(&moment.line, Line::ClientChannel { client, state: State::Faulted } if *client == session.client)
-        };
+        let broken = |moment: &&Moment| matches!(&moment.line, Line::ClientChannel { client, state: State::Faulted } if *client == session.client);
         let broken = story.moments.iter().find(broken).map_or(u64::MAX, |moment| moment.ms);
         self.inputs.extend(closes.filter(|(at, _)| *at <= broken).map(|(at, event)| (at, event, Input::Close)));
         if let Some((began, ended)) = asked("abort").filter(|(began, _)| *began <= broken) {
@@ -173,7 +174,8 @@ impl Plan {
         // the application lets go of the channel.
         self.broken_above = story.arrivals(Direction::ServerToClient).into_iter().any(|(_, event)| {
             let fault = event.reliable().and_then(|envelope| envelope.fault());
-            let internal = fault.is_some_and(|fault| fault.codes.iter().any(|code| code.local == "InternalServiceFault"));
+            let internal =
+                fault.is_some_and(|fault| fault.codes.iter().any(|code| code.local == "InternalServiceFault"));
             internal && session.events.contains(&event.number)
         });
         if self.broken_above {
@@ -210,9 +212,11 @@ impl Plan {
             let sends = self.inputs.iter().filter(|(when, _, input)| *when <= at && matches!(input, Input::Send(..)));
             return sends.map(|(when, ..)| at - when).min().unwrap_or(0);
         }
-        let same = self.recorded.iter().filter(|(known, number)| Some(known) == name.as_ref() && *number < event.number);
+        let same =
+            self.recorded.iter().filter(|(known, number)| Some(known) == name.as_ref() && *number < event.number);
         let before = same.last().map(|(_, number)| *number);
-        let before = before.or_else(|| self.recorded.iter().map(|(_, number)| *number).filter(|n| *n < event.number).last());
+        let before =
+            before.or_else(|| self.recorded.iter().map(|(_, number)| *number).filter(|n| *n < event.number).last());
         let before = before.and_then(|number| story.event(number));
         before.map_or(0, |before| at.saturating_sub(instant(story, before.number, before.ms)))
     }

@@ -8,7 +8,8 @@ const TAKES: &str = "the recorded application took its message later";
 const TERMINATES: &str = "closing does not wait for a hung exchange, so there is time to terminate";
 const HUNG: &str = "closing does not wait for a hung exchange";
 const FRESH: &str = "a request that a reply made room for acknowledges that reply too";
-const CONNECTS: &str = "a later message was first on the new connection, while the earlier one's sender waited to try again";
+const CONNECTS: &str =
+    "a later message was first on the new connection, while the earlier one's sender waited to try again";
 const PASSED: &str = "two answers came within 4 ms, and the recorded client read the second one first";
 
 #[rustfmt::skip]
