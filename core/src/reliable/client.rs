@@ -14,7 +14,7 @@ use super::destination::Destination;
 use super::frame::Frame;
 use super::identifier::Identifier;
 use super::outbound::{Outbound, OutboundWant};
-use super::phase::{SessionEvent, SessionPhase, SourcePhase};
+use super::phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
 use super::ranges::Range;
 use super::reason::{SendRefused, SessionError};
 use super::requestor::Requestor;
@@ -520,6 +520,14 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
                 common.abort(SessionError::CloseTimeout { timeout }, true);
             }
             SourcePhase::Terminating if late || hopeless => outbound.terminate_answered(),
+            // Everything came, but not the TerminateSequence, which February 2005 says once.
+            SourcePhase::Ended
+                if late && common.inbound.as_ref().is_some_and(|inbound| inbound.phase == DestinationPhase::Complete) =>
+            {
+                if let Some(inbound) = &mut common.inbound {
+                    inbound.step(DestinationEvent::Terminate);
+                }
+            }
             SourcePhase::Ended if late => common.abort(SessionError::CloseTimeout { timeout }, true),
             SourcePhase::Open
             | SourcePhase::Draining
