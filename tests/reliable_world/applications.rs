@@ -48,12 +48,12 @@ impl World {
     }
 
     pub(super) fn take_one(&mut self) {
-        self.take();
-        let over = self.session.is_some_and(|id| self.acceptor.session(id).is_none_or(|own| own.phase().is_over()));
-        if !(over && self.client.phase().is_over()) && !(self.client.phase().is_over() && self.session.is_none()) {
+        if self.take() {
             let dwell = self.plan.dwell.saturating_sub(1);
             let delay = 1 + self.dice.upto(dwell);
             self.at(delay, Event::Take);
+        } else {
+            self.blocked.push(Event::Take);
         }
     }
 
@@ -81,7 +81,7 @@ impl World {
                 }
                 match refused {
                     SendRefused::Phase(phase) if phase.is_over() => {}
-                    _ => self.at(50, Event::Say),
+                    _ => self.blocked.push(Event::Say),
                 }
             }
         }
@@ -96,13 +96,14 @@ impl World {
         let Some(session) = self.session.and_then(|id| self.acceptor.session_mut(id)) else { return };
         match session.send(now, Payload::one_way(&text)) {
             Ok(_) => {
+                self.unblock();
                 self.service_said.push(text);
                 let pause = self.plan.pause;
                 let delay = self.dice.upto(pause);
                 self.at(delay, Event::ServiceSay);
             }
             Err((_, SendRefused::Phase(phase))) if phase.is_over() => {}
-            Err(_) => self.at(50, Event::ServiceSay),
+            Err(_) => self.blocked.push(Event::ServiceSay),
         }
     }
 
@@ -127,7 +128,7 @@ impl World {
         let waits = !self.unanswered.is_empty() || self.service_said.len() < self.plan.service_says;
         let Some(session) = self.acceptor.session_mut(id).filter(|session| !session.phase().is_over()) else { return };
         if waits && self.session == Some(id) {
-            self.at(100, Event::ServiceClose(id));
+            self.blocked.push(Event::ServiceClose(id));
         } else {
             session.close(now).expect("it is open");
         }

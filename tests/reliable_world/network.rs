@@ -128,6 +128,9 @@ impl World {
     /// Something happens.
     pub(super) fn happen(&mut self, event: Event) {
         let now = self.now;
+        if matches!(event, Event::ToService(..) | Event::ToClient(..) | Event::Reply(_)) {
+            self.unblock();
+        }
         match event {
             Event::ToService(from, letter) => {
                 let admission = self.acceptor.hear(now, from, None, &letter.arrival());
@@ -187,5 +190,38 @@ impl World {
             }
             Heard::Protocol | Heard::Duplicate | Heard::NoRoom | Heard::Refused(_) => {}
         }
+    }
+}
+
+impl World {
+    /// The identifiers of all sequences.
+    pub fn identifiers(&self) -> Vec<Vec<u8>> {
+        let own = self.client.identifier().into_iter().chain(self.client.offered());
+        own.map(|identifier| identifier.as_bytes().to_vec()).collect()
+    }
+
+    /// A letter that neither side has sent arrives at both: at the client by this exchange.
+    pub fn forge(&mut self, letter: &Letter, exchange: Option<Exchange>) {
+        let (now, from) = (self.now, self.open_for_forgery());
+        let admission = self.acceptor.hear(now, from, None, &letter.arrival());
+        if let Heard::Message { number } = admission.heard
+            && admission.session == self.session
+        {
+            assert!(self.goods.insert(number, letter.clone()).is_none(), "number {number} came twice");
+        }
+        match self.client.hear(now, exchange, Some(&letter.arrival())) {
+            Heard::Message { number } => {
+                assert!(self.client_goods.insert(number, letter.clone()).is_none(), "number {number} came twice");
+            }
+            Heard::Reply { ticket } | Heard::Accepted { ticket } => {
+                assert!(self.tickets.contains_key(&ticket), "a reply to nothing");
+            }
+            Heard::Protocol | Heard::Duplicate | Heard::NoRoom | Heard::Refused(_) => {}
+        }
+        self.unblock();
+    }
+
+    fn open_for_forgery(&mut self) -> Exchange {
+        if self.plan.shape == Shape::Duplex { CONNECTION } else { self.open(None) }
     }
 }

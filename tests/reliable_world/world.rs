@@ -17,6 +17,8 @@ pub type Client = reliable::Client<Payload, Chance, 64, 65, 32>;
 /// The service's machine.
 pub type Acceptor = ReliableAcceptor<Payload, 4, 64, 65, 128, 64>;
 
+/// More than so many steps is a world without end.
+const ENDLESS: u32 = 200_000;
 /// More than this at one instant is a loop without end.
 const BUSY: u64 = 5_000;
 
@@ -72,6 +74,8 @@ pub struct World {
     /// Requests that were taken and wait for their replies.
     pub(super) unanswered: BTreeMap<u64, String>,
     pub(super) client_closes: bool,
+    /// What an application could not do yet: it tries again when something else has happened.
+    pub(super) blocked: Vec<Event>,
     at_once: u64,
 }
 
@@ -109,6 +113,7 @@ impl World {
             client_goods: BTreeMap::new(),
             unanswered: BTreeMap::new(),
             client_closes: false,
+            blocked: Vec::new(),
             at_once: 0,
             plan,
         };
@@ -126,6 +131,13 @@ impl World {
         self.events.insert((self.now.as_millis().saturating_add(delay), self.serial), event);
     }
 
+    /// Something has happened: whoever could not go on tries again.
+    pub(super) fn unblock(&mut self) {
+        for event in std::mem::take(&mut self.blocked) {
+            self.at(0, event);
+        }
+    }
+
     /// When a machine wants to be asked.
     pub fn deadline(&self) -> Deadline {
         self.client.deadline().min(self.acceptor.deadline())
@@ -134,7 +146,8 @@ impl World {
     /// Runs until nothing is left to happen, or until this moment.
     pub fn run_until(&mut self, until: u64) {
         self.pump();
-        loop {
+        for steps in 0.. {
+            assert!(steps < ENDLESS, "the world does not come to an end: {:?}", self.plan);
             let event = self.events.first_key_value().map(|((at, _), _)| *at);
             let timer = match self.deadline() {
                 Deadline::At(at) => Some(at.as_millis()),
@@ -181,6 +194,14 @@ impl World {
         }
     }
 
+    /// Sets the clock, and goes on from there as long as anything is left to happen within a day.
+    pub fn jump(&mut self, at: Instant) {
+        self.now = at;
+        self.at_once = 0;
+        self.pump();
+        self.run_until(at.as_millis().saturating_add(86_400_000));
+    }
+
     /// Asks both machines until they have nothing to say.
     pub fn pump(&mut self) {
         loop {
@@ -210,6 +231,7 @@ impl World {
                 self.returned.push(self.tickets[ticket].clone());
             }
             self.client_told.push(told);
+            self.unblock();
         }
         while let Some(want) = self.client.next(now) {
             self.act();
@@ -277,6 +299,7 @@ impl World {
             let delay = self.dice.upto(20_000);
             self.at(delay, Event::Forget(id));
         }
+        self.unblock();
         if self.session == Some(id) {
             self.service_told.push(told);
         }
