@@ -169,7 +169,8 @@ impl<
             session.token.as_ref().map(Identifier::as_bytes) == token
         };
         match index.and_then(|index| self.sessions.get_mut(index)) {
-            Some(session) if bound(session) && !(session.phase().is_over() && session.common.connection()) => {
+            // One that is over knows its sequence no more, whether or not it has been forgotten.
+            Some(session) if bound(session) && !session.phase().is_over() => {
                 if !session.has_room_to_hold() && !session.common.connection() {
                     // No room for one more exchange: it gets 202, and the client tries again.
                     return self.refuse_room(from);
@@ -410,7 +411,8 @@ impl<
                 let says_to = self.shape == Shape::Duplex || self.settings.addressing == AddressingVersion::August2004;
                 let about = refusal.about.as_ref().map_or(&[][..], Identifier::as_bytes);
                 let reason = super::faults::reason(kind, None, about);
-                let fault = RmFault { kind, code: refusal.code, identifier: about, reason };
+                let identifier = if kind.has_sequence() { about } else { &[] };
+                let fault = RmFault { kind, code: refusal.code, identifier, reason };
                 Some(Frame {
                     relates_to: refusal.relates_to.as_ref().map(Identifier::as_bytes),
                     body: FrameBody::Fault(fault, None),
