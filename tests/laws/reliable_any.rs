@@ -4,7 +4,9 @@
 use super::reliable_plans::{plans, scene};
 use proptest::prelude::*;
 use soap_session_core::exchange::Exchange;
-use soap_session_core::reliable::{Heard, MAX_MESSAGE_NUMBER, Range, RmAction, RmFaultKind, SessionError, Shape, Violation};
+use soap_session_core::reliable::{
+    Heard, MAX_MESSAGE_NUMBER, Range, RmAction, RmFaultKind, SessionError, Shape, Violation,
+};
 use soap_session_core::soap::FaultCode;
 use soap_session_tests::reliable_world::{Ack, Body, Dice, Letter, Plan, World};
 

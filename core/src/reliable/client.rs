@@ -302,6 +302,9 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         if common.owed.fault.is_some() {
             return Some(ClientWant::Fault);
         }
+        if common.owed.terminate.is_some() && common.phase.is_over() {
+            return Some(ClientWant::TerminateResponse);
+        }
         if common.phase.is_over() {
             return None;
         }
@@ -522,7 +525,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             SourcePhase::Terminating if late || hopeless => outbound.terminate_answered(),
             // Everything came, but not the TerminateSequence, which February 2005 says once.
             SourcePhase::Ended
-                if late && common.inbound.as_ref().is_some_and(|inbound| inbound.phase == DestinationPhase::Complete) =>
+                if late
+                    && common.inbound.as_ref().is_some_and(|inbound| inbound.phase == DestinationPhase::Complete) =>
             {
                 if let Some(inbound) = &mut common.inbound {
                     inbound.step(DestinationEvent::Terminate);

@@ -79,7 +79,8 @@ where
     let frame = match want {
         ClientWant::Fault => {
             let fault = common.owed.fault.as_ref()?;
-            return Some(super::faults::frame(common, fault, Some(to)));
+            let sends = outbound.map(|outbound| &outbound.source.identifier);
+            return Some(super::faults::frame(common, fault, sends, Some(to)));
         }
         ClientWant::Create => Frame {
             uses_sequence_str: common.version() == RmVersion::V11 && !client.token_reference.is_empty(),

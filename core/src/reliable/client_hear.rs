@@ -77,7 +77,10 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         };
         match result {
             Ok(heard) => heard,
-            Err(error) => self.refuse(error, true),
+            Err(error) => {
+                self.common.blame(arrival);
+                self.refuse(error, true)
+            }
         }
     }
 

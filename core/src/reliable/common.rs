@@ -6,6 +6,7 @@ use super::frame::Acknowledgement;
 use super::identifier::Identifier;
 use super::outbound::Outbound;
 use super::phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
+use super::ranges::Range;
 use super::reason::{SendRefused, SessionError, Violation};
 use super::reasons::TimeSpan;
 use super::settings::ReliableSettings;
@@ -15,6 +16,7 @@ use crate::chance::{Entropy, Uuid};
 use crate::exchange::{Exchange, Outgoing};
 use crate::soap::FaultCode;
 use crate::time::{Deadline, Instant};
+use heapless::Vec;
 
 /// How messages travel, and which sequences there are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -49,6 +51,9 @@ pub enum Told<P> {
     /// The session is over, and why.
     Ended(SessionError),
 }
+
+/// How many ranges of an impossible acknowledgement its fault shows.
+const BLAMED: usize = 4;
 
 /// A fault that is owed to the other side.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,6 +99,8 @@ pub(super) struct Common<P, E, const WINDOW: usize, const RANGES: usize> {
     pub(super) outbound: Option<Outbound<P, WINDOW>>,
     pub(super) inbound: Option<Destination<WINDOW, RANGES>>,
     pub(super) owed: Owed,
+    /// The acknowledgement that cannot be, its first ranges and whether it is final: the fault shows it.
+    pub(super) blamed: (Vec<Range, BLAMED>, bool),
     /// When something was last heard from the other side.
     pub(super) last_heard: Instant,
     /// When something was last sent.
@@ -147,6 +154,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
             outbound: None,
             inbound: None,
             owed: Owed { close: None, terminate: None, fault: None, ask: false },
+            blamed: (Vec::new(), false),
             last_heard: zero,
             last_sent: zero,
             close_until: zero,
@@ -289,6 +297,13 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
             relates_to,
             acknowledges: false,
         }
+    }
+
+    /// Keeps the acknowledgement of a message that is refused.
+    pub(super) fn blame(&mut self, arrival: &Arrival<'_>) {
+        let Some(header) = &arrival.acknowledgement else { return };
+        let ranges = header.ranges.as_slice().iter().take(BLAMED).copied().collect();
+        self.blamed = (ranges, header.is_final);
     }
 
     /// The identifier that a fault is about.
@@ -501,9 +516,12 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
     pub(super) fn check_reply_to(&self, arrival: &Arrival<'_>, remote: Option<&[u8]>) -> Result<(), SessionError> {
         let anonymous = self.settings.addressing.anonymous().as_bytes();
         let same = arrival.reply_to.unwrap_or(anonymous) == remote.unwrap_or(anonymous);
-        // A TerminateSequence that nothing answers says no ReplyTo.
-        let asks = arrival.message_id.is_some();
-        if same || !asks { Ok(()) } else { Err(SessionError::Violation(Violation::ReplyTo)) }
+        // February 2005 does not look: where nothing answers a TerminateSequence, it says no ReplyTo.
+        if same || self.version() == RmVersion::February2005 {
+            Ok(())
+        } else {
+            Err(SessionError::Violation(Violation::ReplyTo))
+        }
     }
 
     /// What a received fault does to the session.

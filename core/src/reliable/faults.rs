@@ -10,13 +10,18 @@ use super::reasons;
 use crate::chance::Entropy;
 use crate::exchange::Outgoing;
 
-/// The message that tells the other side of `fault`.
+/// The message that tells the other side of `fault`. `sends`: the sequence that this side sends.
 pub(super) fn frame<'a, P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize>(
     common: &'a Common<P, E, WINDOW, RANGES>,
     fault: &'a OwedFault,
+    sends: Option<&'a Identifier>,
     to: Option<&'a [u8]>,
 ) -> Frame<'a> {
     let identifier = common.faulted_identifier(fault);
+    let (ranges, is_final) = &common.blamed;
+    let blamed = sends
+        .filter(|_| fault.kind == RmFaultKind::InvalidAcknowledgement)
+        .map(|identifier| Acknowledgement { identifier, ranges, is_final: *is_final, buffer_remaining: None });
     let inbound = common.inbound.as_ref();
     let acknowledgement: Option<Acknowledgement<'_>> =
         inbound.filter(|_| fault.acknowledges).map(|inbound| common.acknowledgement(inbound));
@@ -28,7 +33,7 @@ pub(super) fn frame<'a, P: Outgoing, E: Entropy, const WINDOW: usize, const RANG
     Frame {
         relates_to: fault.relates_to.as_ref().map(Identifier::as_bytes),
         acknowledgement,
-        body: FrameBody::Fault(body, acknowledgement),
+        body: FrameBody::Fault(body, blamed),
         ..bare(FrameAction::Fault, to)
     }
 }

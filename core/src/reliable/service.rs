@@ -97,6 +97,8 @@ pub(super) enum Holding {
     Close(Option<Identifier>),
     /// TerminateSequenceResponse or TerminateSequence, once the application has closed; the MessageID.
     Terminate(Option<Identifier>),
+    /// TerminateSequence of the replies, in answer to one that came too early (1.1); the session is over.
+    Early,
     /// CreateSequenceResponse; the MessageID.
     Created(Option<Identifier>),
     /// An acknowledgement: as it stands, or as it stood when the message came.
@@ -371,7 +373,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         }
         let mut fault = self.common.owed.fault.take();
         for (_, holding) in &mut self.held {
-            if !matches!(holding, Holding::Fault(_)) {
+            if !matches!(holding, Holding::Fault(_) | Holding::Early) {
                 *holding = fault.take().map_or(Holding::Drop, Holding::Fault);
             }
         }
@@ -394,6 +396,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             && self.common.has_told_all()
             && self.held.is_empty()
             && self.common.owed.fault.is_none()
+            && self.common.owed.terminate.is_none()
     }
 
     /// Everything that time brings.
@@ -470,9 +473,12 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             Holding::Last | Holding::Close(_) | Holding::Terminate(_) => {
                 self.common.phase == SessionPhase::Closing || self.common.shape == Shape::OneWay
             }
-            Holding::Created(_) | Holding::Acknowledgement(_) | Holding::Fault(_) | Holding::Empty | Holding::Drop => {
-                true
-            }
+            Holding::Early
+            | Holding::Created(_)
+            | Holding::Acknowledgement(_)
+            | Holding::Fault(_)
+            | Holding::Empty
+            | Holding::Drop => true,
         }
     }
 
@@ -489,6 +495,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
                 | Holding::Terminate(_)
                 | Holding::Created(_)
                 | Holding::Acknowledgement(_)
+                | Holding::Early
                 | Holding::Fault(_) => ServiceWant::Answer(*exchange),
             });
         }
@@ -498,6 +505,9 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         }
         if common.owed.fault.is_some() {
             return Some(ServiceWant::Fault);
+        }
+        if common.owed.terminate.is_some() && common.phase.is_over() {
+            return Some(ServiceWant::TerminateResponse);
         }
         if common.phase.is_over() {
             return None;
@@ -596,6 +606,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
                 Holding::Last
                 | Holding::Close(_)
                 | Holding::Terminate(_)
+                | Holding::Early
                 | Holding::Created(_)
                 | Holding::Acknowledgement(_)
                 | Holding::Empty

@@ -25,7 +25,9 @@ where
     let frame = match want {
         ServiceWant::Answer(exchange) => return service.answer(exchange),
         ServiceWant::Empty(_) | ServiceWant::Drop(_) => return None,
-        ServiceWant::Fault => return Some(super::faults::frame(common, common.owed.fault.as_ref()?, to)),
+        ServiceWant::Fault => {
+            return Some(super::faults::frame(common, common.owed.fault.as_ref()?, service.offer.as_ref(), to));
+        }
         ServiceWant::CreateResponse => return service.create_response(service.created_by.as_ref()),
         ServiceWant::CloseResponse => return response(common, ClientWant::CloseResponse, to),
         ServiceWant::TerminateResponse => return response(common, ClientWant::TerminateResponse, to),
@@ -140,12 +142,16 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
                 },
                 (RmVersion::February2005, None) => of(RmAction::SequenceAcknowledgement),
             },
+            Holding::Early => Frame {
+                body: FrameBody::TerminateSequence { identifier: self.offer.as_ref()?, last: None },
+                ..of(RmAction::TerminateSequence)
+            },
             Holding::Created(relates_to) => return self.create_response(relates_to.as_ref()),
             Holding::Acknowledgement(frozen) => Frame {
                 acknowledgement: self.acknowledgement(frozen.as_ref()),
                 ..of(RmAction::SequenceAcknowledgement)
             },
-            Holding::Fault(fault) => super::faults::frame(&self.common, fault, self.to()),
+            Holding::Fault(fault) => super::faults::frame(&self.common, fault, self.offer.as_ref(), self.to()),
             Holding::Empty | Holding::Drop => return None,
         })
     }

@@ -50,6 +50,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
 
     /// The session ends, and the exchange tells why.
     fn refuse(&mut self, from: Exchange, error: SessionError, arrival: &Arrival<'_>) -> Heard {
+        self.common.blame(arrival);
         // A session that is closing relates its fault to nothing, as WCF's does.
         let closing = self.common.phase == SessionPhase::Closing;
         let relates_to = arrival.message_id.filter(|_| !closing).and_then(Identifier::new);
@@ -273,7 +274,16 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         if self.owes_replies() {
             return Err(SessionError::Violation(Violation::RepliesUnacknowledged));
         }
-        self.common.hear_terminate(last)?;
+        if let Err(error) = self.common.hear_terminate(last) {
+            if self.common.version() == RmVersion::February2005 {
+                return Err(error);
+            }
+            // The replies are over as well; then the session is.
+            self.hold(from, Holding::Early);
+            self.common.fault(error, false);
+            self.drop_exchanges();
+            return Ok(Heard::Refused(error));
+        }
         self.hold_newest(from, Holding::Terminate(arrival.message_id.and_then(Identifier::new)));
         Ok(Heard::Protocol)
     }
