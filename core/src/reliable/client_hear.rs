@@ -250,7 +250,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             return Err(SessionError::Violation(Violation::ReplyWithoutAcknowledgement));
         };
         let last = self.common.outbound.as_ref().and_then(|outbound| outbound.source.last).unwrap_or(0);
-        if !header.is_final || !header.ranges.is_complete(last) {
+        // WCF wants `Final` to be said too, gSOAP does not say it. What is complete is final.
+        if !header.ranges.is_complete(last) {
             return Err(SessionError::Violation(Violation::FinalAcknowledgementIncomplete));
         }
         Ok(())

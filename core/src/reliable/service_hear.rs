@@ -255,8 +255,8 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         arrival: &Arrival<'_>,
     ) -> Result<Heard, SessionError> {
         self.common.check_reply_to(arrival, self.client.as_deref())?;
-        let is_final = arrival.acknowledgement.as_ref().is_some_and(|header| header.is_final);
-        if !is_final || self.owes_replies() {
+        // WCF wants the client's acknowledgement to say `Final` too, gSOAP's does not. What matters is that it is complete.
+        if self.owes_replies() {
             return Err(SessionError::Violation(Violation::RepliesUnacknowledged));
         }
         self.common.hear_close(last)?;
