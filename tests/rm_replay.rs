@@ -12,6 +12,7 @@
 mod arrival;
 mod client;
 mod facts;
+mod gsoap;
 mod host;
 mod names;
 mod plan;
@@ -21,6 +22,7 @@ mod service;
 pub use arrival::arrival;
 pub use client::replay_client;
 pub use facts::Facts;
+pub use gsoap::{gsoap_client, gsoap_service, gsoap_stories};
 pub use names::Names;
 pub use report::{Message, Report, Verdict, settings, tolerance};
 pub use service::replay_service;

@@ -180,7 +180,7 @@ impl Plan {
         });
         if self.broken_above {
             let told = first(&|event| event.reliable().is_some_and(|envelope| envelope.fault().is_some()));
-            let let_go = asked("abort").or(asked("close")).map(|(began, _)| (began, u32::MAX));
+            let let_go = asked("abort").or_else(|| asked("close")).map(|(began, _)| (began, u32::MAX));
             self.inputs.extend(told.or(let_go).map(|(at, event)| (at, event, Input::Abort)));
         }
     }
@@ -191,7 +191,7 @@ impl Plan {
         let began = opened.map(|(moment, _)| moment.began()).min();
         let messages = sent.iter().filter(|event| event.reliable().is_some_and(|envelope| envelope.sequence.is_some()));
         let opened = story.calls().find(|(_, call)| call.client == session.client && call.operation == "open");
-        let first = messages.map(|event| event.ms).next().or(opened.map(|(moment, _)| moment.ms));
+        let first = messages.map(|event| event.ms).next().or_else(|| opened.map(|(moment, _)| moment.ms));
         let answers = story.events.iter().filter(|event| session.events.contains(&event.number));
         let granted = answers.filter(|event| {
             event.reliable().is_some_and(|envelope| matches!(envelope.body, Body::CreateSequenceResponse { .. }))
@@ -212,11 +212,11 @@ impl Plan {
             let sends = self.inputs.iter().filter(|(when, _, input)| *when <= at && matches!(input, Input::Send(..)));
             return sends.map(|(when, ..)| at - when).min().unwrap_or(0);
         }
-        let same =
+        let mut same =
             self.recorded.iter().filter(|(known, number)| Some(known) == name.as_ref() && *number < event.number);
-        let before = same.last().map(|(_, number)| *number);
+        let before = same.next_back().map(|(_, number)| *number);
         let before =
-            before.or_else(|| self.recorded.iter().map(|(_, number)| *number).filter(|n| *n < event.number).last());
+            before.or_else(|| self.recorded.iter().map(|(_, number)| *number).rfind(|number| *number < event.number));
         let before = before.and_then(|number| story.event(number));
         before.map_or(0, |before| at.saturating_sub(instant(story, before.number, before.ms)))
     }

@@ -2,7 +2,7 @@
 
 mod table;
 
-use soap_session_tests::rm_replay::{Report, Verdict, replay_client};
+use soap_session_tests::rm_replay::{Report, Verdict, gsoap_client, gsoap_stories, replay_client};
 use soap_session_tests::rm_story::{RmStory, rm_stories};
 use std::collections::BTreeMap;
 use table::TABLE;
@@ -14,7 +14,7 @@ fn the_client_does_what_the_recorded_one_did() {
     let mut wrong = Vec::new();
     let mut counts = BTreeMap::<&str, u32>::new();
     let mut total = Report::default();
-    let names = rm_stories().unwrap();
+    let names = [rm_stories().unwrap(), gsoap_stories()].concat();
     for name in &names {
         let Some(verdict) = table.get(name.as_str()) else {
             wrong.push(format!("{name} is not in the table"));
@@ -23,6 +23,7 @@ fn the_client_does_what_the_recorded_one_did() {
         *counts.entry(verdict.word()).or_default() += 1;
         let report = match verdict {
             Verdict::Unplayed(_) => Report::default(),
+            _ if name.starts_with("gsoap/") => gsoap_client(name),
             _ => replay_client(&RmStory::open(name)),
         };
         println!("{name:56} {:9} {report}  {}", verdict.word(), verdict.reasons().join("; "));

@@ -1,6 +1,6 @@
 //! The service's verdict table.
 
-use soap_session_tests::rm_replay::Verdict::{self, Same, SameBut, Unplayed};
+use soap_session_tests::rm_replay::Verdict::{self, Deviates, Same, SameBut, Unplayed};
 
 const HALF: &str = "the connection of the callbacks was not recorded";
 const GONE: &str = "the host is gone, and what HTTP says for it is empty";
@@ -8,8 +8,36 @@ const TAKES: &str = "the recorded application took its message later";
 const KEPT: &str = "the recorded service kept what it wrote without a connection, and wrote all of it to the next one";
 const REFUSED: &str = "the recorded service closed the connection after its first refusal";
 
+const KEEPS: &str = "ours keeps the reply until it is acknowledged";
+const ANSWERS_LAST: &str = "ours answers LastMessage, as WCF does";
+/// gSOAP's recorded client does not acknowledge the replies to what it sent again.
+const UNACKNOWLEDGED: &str = "ours ends a sequence only when every reply is acknowledged, as WCF does";
+const NO_OFFER: &str = "requests with replies need an offer, as WCF's do";
+const RM10_AGAIN: &[(&str, &str)] = &[
+    ("Some(\"message 5\") instead of None", ANSWERS_LAST),
+    ("Some(\"fault Sender\") instead of", UNACKNOWLEDGED),
+    ("RepliesUnacknowledged", UNACKNOWLEDGED),
+];
+const RM10_LOST: &[(&str, &str)] = &[
+    ("turn 4: Some(\"message 2\") instead of None", KEEPS),
+    ("Some(\"message 5\") instead of None", ANSWERS_LAST),
+    ("Some(\"fault Sender\") instead of", UNACKNOWLEDGED),
+    ("RepliesUnacknowledged", UNACKNOWLEDGED),
+];
+const RM11_AGAIN: &[(&str, &str)] = &[
+    ("Some(\"fault Sender\") instead of", UNACKNOWLEDGED),
+    ("None instead of", UNACKNOWLEDGED),
+    ("RepliesUnacknowledged", UNACKNOWLEDGED),
+];
+const RM11_LOST: &[(&str, &str)] = &[
+    ("turn 4: Some(\"message 2\") instead of None", KEEPS),
+    ("Some(\"fault Sender\") instead of", UNACKNOWLEDGED),
+    ("None instead of", UNACKNOWLEDGED),
+    ("RepliesUnacknowledged", UNACKNOWLEDGED),
+];
+
 #[rustfmt::skip]
-pub(crate) const TABLE: [(&str, Verdict); 164] = [
+pub(crate) const TABLE: [(&str, Verdict); 175] = [
     ("wcf/dual-none", Unplayed(HALF)),
     ("wcf/rm-custom", Same),
     ("wcf/rm-custom-11", Same),
@@ -174,4 +202,15 @@ pub(crate) const TABLE: [(&str, Verdict); 164] = [
     ("wcf-stories/sc-rm-renew-needed", Same),
     ("wcf-stories/rm10-faults:", Same),
     ("wcf-stories/rm11-faults:", Same),
+    ("gsoap/gsoap-rm10-DiscardEntire-dropreq3-resend-end", Deviates(RM10_AGAIN)),
+    ("gsoap/gsoap-rm10-NoDiscard-dropreq3-resend-end", Deviates(RM10_AGAIN)),
+    ("gsoap/gsoap-rm10-NoDiscard-dropreq3-resend-now", Deviates(RM10_AGAIN)),
+    ("gsoap/gsoap-rm10-dropresp3-resend-now", Deviates(RM10_LOST)),
+    ("gsoap/gsoap-rm10-nooffer-nokeep", Deviates(&[("Some(\"fault Sender\") instead of", NO_OFFER), ("it ends None", NO_OFFER)])),
+    ("gsoap/gsoap-rm10-offer-nokeep", Deviates(&[("turn 5: Some(\"message 4\") instead of None", ANSWERS_LAST)])),
+    ("gsoap/gsoap-rm11-DiscardEntire-dropreq3-resend-end", Deviates(RM11_AGAIN)),
+    ("gsoap/gsoap-rm11-NoDiscard-dropreq3-resend-end", Deviates(RM11_AGAIN)),
+    ("gsoap/gsoap-rm11-NoDiscard-dropreq3-resend-now", Deviates(RM11_AGAIN)),
+    ("gsoap/gsoap-rm11-clean", Same),
+    ("gsoap/gsoap-rm11-dropresp3-resend-now", Deviates(RM11_LOST)),
 ];
