@@ -9,6 +9,7 @@
 //!
 //! Identifiers and MessageIDs are random: one of ours stands for one of theirs from its first use on.
 
+mod answers;
 mod arrival;
 mod client;
 mod facts;

@@ -1,18 +1,14 @@
 //! Our acceptor in the place of the recorded service.
 
 use super::arrival::arrival;
-use super::facts::Facts;
-use super::host::{Host, Told, refused_below};
+use super::host::{Host, Told};
 use super::names::Names;
-use super::plan::{key, sent};
-use super::report::{Message, Report, instant, settings, shape, tolerance};
-use crate::Direction;
-use crate::rm_story::{Concurrency, Content, Event, Line, RmStory, Shape as StoryShape, State};
+use super::report::{Message, Report, settings, shape};
+use crate::rm_story::{Concurrency, Event, Line, RmStory, Shape as StoryShape};
 use soap_session_core::chance::Chance;
 use soap_session_core::exchange::Exchange;
 use soap_session_core::reliable::{
-    AcceptorWant, Heard, ReliableAcceptor, ReliableSessionId, ServiceWant, SessionError, SessionPhase,
-    Told as SessionTold,
+    Heard, ReliableAcceptor, ReliableSessionId, SessionError, SessionPhase, Told as SessionTold,
 };
 use soap_session_core::time::{Deadline, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,30 +20,30 @@ pub fn replay_service(story: &RmStory) -> Report {
     Play::new(story).run()
 }
 
-struct Play<'a> {
-    story: &'a RmStory,
-    host: Host,
-    machine: Machine,
-    names: Names,
-    now: u64,
+pub(super) struct Play<'a> {
+    pub(super) story: &'a RmStory,
+    pub(super) host: Host,
+    pub(super) machine: Machine,
+    pub(super) names: Names,
+    pub(super) now: u64,
     /// The sessions by their place in the story, and how they end.
-    sessions: BTreeMap<usize, ReliableSessionId>,
-    ends: BTreeMap<ReliableSessionId, (SessionPhase, Option<SessionError>)>,
+    pub(super) sessions: BTreeMap<usize, ReliableSessionId>,
+    pub(super) ends: BTreeMap<ReliableSessionId, (SessionPhase, Option<SessionError>)>,
     /// How many messages each session sent again.
-    again: BTreeMap<ReliableSessionId, u64>,
-    channels: BTreeMap<u32, ReliableSessionId>,
+    pub(super) again: BTreeMap<ReliableSessionId, u64>,
+    pub(super) channels: BTreeMap<u32, ReliableSessionId>,
     /// The sessions that the application has begun to work at.
-    started: BTreeSet<ReliableSessionId>,
+    pub(super) started: BTreeSet<ReliableSessionId>,
     /// The operation that runs on the thread that reads: until its reply is there, nothing else is sent.
-    reading: Option<String>,
+    pub(super) reading: Option<String>,
     /// Requests by their MessageID: session and number.
-    requests: BTreeMap<String, (ReliableSessionId, u64)>,
-    two_way: BTreeSet<(ReliableSessionId, u64)>,
+    pub(super) requests: BTreeMap<String, (ReliableSessionId, u64)>,
+    pub(super) two_way: BTreeSet<(ReliableSessionId, u64)>,
     /// The requests that the application works at.
-    running: BTreeSet<(ReliableSessionId, u64)>,
-    sent: BTreeMap<(usize, String), usize>,
-    done: BTreeSet<u32>,
-    report: Report,
+    pub(super) running: BTreeSet<(ReliableSessionId, u64)>,
+    pub(super) sent: BTreeMap<(usize, String), usize>,
+    pub(super) done: BTreeSet<u32>,
+    pub(super) report: Report,
 }
 
 impl<'a> Play<'a> {
@@ -77,7 +73,7 @@ impl<'a> Play<'a> {
         Machine::new(settings(&story.server), shape(story), Chance::new(&[life; 32]))
     }
 
-    fn wrong(&mut self, what: impl AsRef<str>) {
+    pub(super) fn wrong(&mut self, what: impl AsRef<str>) {
         self.report.wrong.push(format!("{} at {}: {}", self.story.name, self.now, what.as_ref()));
     }
 
@@ -164,11 +160,11 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn event(&self, number: u32) -> &'a Event {
+    pub(super) fn event(&self, number: u32) -> &'a Event {
         self.story.event(number).expect("an event")
     }
 
-    fn place(&self, number: u32) -> Option<usize> {
+    pub(super) fn place(&self, number: u32) -> Option<usize> {
         self.story.sessions.iter().position(|session| session.events.contains(&number))
     }
 
@@ -181,21 +177,20 @@ impl<'a> Play<'a> {
         if let Some(place) = self.place(number) {
             self.sessions.entry(place).or_insert(id);
         }
-        if let Heard::Message { number } = admission.heard {
-            if let Some(message_id) = &envelope.message_id {
-                self.requests.insert(message_id.clone(), (id, number));
-                self.two_way.insert((id, number));
-                let replies =
-                    |event: &Event| event.reliable().is_some_and(|e| e.relates_to.as_ref() == Some(message_id));
-                // An operation runs where its request was read. Only then is the request acknowledged, unless the reply did.
-                if self.story.shape() != StoryShape::RequestReply
-                    && envelope.ack_requested.is_some()
-                    && self.story.events.iter().any(replies)
-                {
-                    self.work();
-                    let begins = number == 1 && !self.started.contains(&id);
-                    self.reading = (begins || self.running.contains(&(id, number))).then(|| message_id.clone());
-                }
+        if let Heard::Message { number } = admission.heard
+            && let Some(message_id) = &envelope.message_id
+        {
+            self.requests.insert(message_id.clone(), (id, number));
+            self.two_way.insert((id, number));
+            let replies = |event: &Event| event.reliable().is_some_and(|e| e.relates_to.as_ref() == Some(message_id));
+            // An operation runs where its request was read. Only then is the request acknowledged, unless the reply did.
+            if self.story.shape() != StoryShape::RequestReply
+                && envelope.ack_requested.is_some()
+                && self.story.events.iter().any(replies)
+            {
+                self.work();
+                let begins = number == 1 && !self.started.contains(&id);
+                self.reading = (begins || self.running.contains(&(id, number))).then(|| message_id.clone());
             }
         }
     }
@@ -315,143 +310,6 @@ impl<'a> Play<'a> {
             self.ends.insert(id, state);
             self.again.insert(id, again);
             self.machine.forget(id);
-        }
-    }
-
-    fn send(&mut self, now: Instant, want: AcceptorWant) {
-        let server = &self.story.server;
-        let frame = self.machine.frame(want);
-        let ours = frame.as_ref().map(|frame| Facts::ours(frame, server.version, server.addressing));
-        let name = frame.as_ref().map(|frame| key(frame, server.version));
-        let exchange = match want {
-            AcceptorWant::Session(
-                _,
-                ServiceWant::Answer(exchange) | ServiceWant::Empty(exchange) | ServiceWant::Drop(exchange),
-            )
-            | AcceptorWant::Refusal(exchange) => Some(exchange.0),
-            AcceptorWant::Session(..) => None,
-        };
-        let session = match want {
-            AcceptorWant::Session(id, _) => self.sessions.iter().find(|(_, of)| **of == id).map(|(place, _)| *place),
-            AcceptorWant::Refusal(from) => self.place(from.0),
-        };
-        self.machine.sent(now, want);
-        if self.story.shape() == StoryShape::RequestReply {
-            self.answer(exchange.expect("an exchange"), ours.as_ref());
-        } else if let (Some(ours), Some(name)) = (ours, name) {
-            self.message(session.unwrap_or(0), &ours, name);
-        }
-    }
-
-    /// The answer of an exchange: the recorded one's is known.
-    fn answer(&mut self, request: u32, ours: Option<&Facts>) {
-        let recorded = self.story.exchange(request).and_then(|exchange| exchange.answer);
-        let Some(recorded) = recorded.and_then(|number| self.story.event(number)) else {
-            if ours.is_some() {
-                self.wrong(format!("#{request:02} was not answered"));
-            }
-            return;
-        };
-        self.done.insert(recorded.number);
-        self.report.compared += 1;
-        match (ours, recorded.reliable()) {
-            (None, None) => {}
-            (Some(ours), Some(theirs)) => {
-                let differences = ours.differences(&Facts::recorded(theirs), &mut self.names);
-                if !differences.is_empty() {
-                    self.wrong(format!("#{:02} {}: {}", recorded.number, theirs.verb(), differences.join("; ")));
-                }
-            }
-            (Some(_), None) => self.wrong(format!("#{:02} is empty", recorded.number)),
-            (None, Some(theirs)) => self.wrong(format!("#{:02} is not empty but {}", recorded.number, theirs.verb())),
-        }
-        let (asked, at) = (self.event(request), instant(self.story, recorded.number, recorded.ms));
-        self.time(recorded, at.saturating_sub(instant(self.story, request, asked.ms)));
-    }
-
-    /// A message of a duplex session: the recorded one is the next of its kind.
-    fn message(&mut self, session: usize, ours: &Facts, name: String) {
-        let of = sent(self.story, &self.story.sessions[session], Direction::ServerToClient);
-        let count = self.sent.entry((session, name.clone())).or_default();
-        let mut same = of.iter().filter(|event| super::plan::recorded_key(event).as_ref() == Some(&name));
-        let recorded = same.nth(*count).copied();
-        let near = recorded.is_some_and(|event| event.ms <= self.now + 60);
-        if !near && self.host.is_dead(self.now) {
-            return;
-        }
-        *count += 1;
-        let Some(recorded) = recorded else {
-            self.wrong(format!("{name} was not recorded"));
-            return;
-        };
-        self.done.insert(recorded.number);
-        self.report.compared += 1;
-        let theirs = recorded.reliable().expect("an envelope");
-        let differences = ours.differences(&Facts::recorded(theirs), &mut self.names);
-        if !differences.is_empty() {
-            self.wrong(format!("#{:02} {name}: {}", recorded.number, differences.join("; ")));
-        }
-        self.time(recorded, 0);
-    }
-
-    fn time(&mut self, recorded: &Event, interval: u64) {
-        let at = instant(self.story, recorded.number, recorded.ms);
-        let apart = self.now.abs_diff(at);
-        // What a process does for the first time it compiles first.
-        let slack = match recorded.reliable() {
-            _ if self.is_first_of_kind(recorded) => 1000,
-            // Exchanges of a session that broke are let go of in their own time.
-            None => 300,
-            Some(_) => 0,
-        };
-        if slack == 0 {
-            self.report.longest = self.report.longest.max(apart);
-        }
-        if apart > tolerance(interval) + slack {
-            self.wrong(format!("#{:02} was at {at}, after {interval} ms", recorded.number));
-        }
-    }
-
-    /// Is it the first message of its action, or the first answer to a message of its action?
-    fn is_first_of_kind(&self, recorded: &Event) -> bool {
-        let action = |event: &Event| event.reliable().map(|envelope| envelope.action.clone());
-        let first = |of: &Event| {
-            let same = |other: &&Event| other.way == of.way && action(other) == action(of) && action(of).is_some();
-            self.story.events.iter().find(same).is_some_and(|first| first.number == of.number)
-        };
-        let asked = self.story.exchange(recorded.number).filter(|exchange| exchange.request != recorded.number);
-        first(recorded) || asked.and_then(|exchange| self.story.event(exchange.request)).is_some_and(first)
-    }
-
-    fn compare_ends(&mut self) {
-        let story = self.story;
-        let owed = story.events.iter().filter(|event| {
-            let genuine = event.way == Direction::ServerToClient && !self.done.contains(&event.number);
-            let request = story.exchange(event.number).map(|exchange| exchange.request);
-            let below = request
-                .is_some_and(|request| refused_below(story, request) || self.event(request).reliable().is_none());
-            genuine && matches!(event.content, Content::Envelope(_)) && !below
-        });
-        let missing: Vec<String> = owed
-            .map(|event| format!("#{:02} {}", event.number, event.reliable().map_or("", |envelope| envelope.verb())))
-            .collect();
-        if !missing.is_empty() {
-            self.wrong(format!("never sent: {}", missing.join(", ")));
-        }
-        for (index, states) in story.server_states().into_iter().enumerate() {
-            let channel = u32::try_from(index + 1).expect("a number");
-            let Some((phase, error)) = self.channels.get(&channel).and_then(|id| self.ends.get(id)).copied() else {
-                continue;
-            };
-            let good = match (states.contains(&State::Faulted), states.last()) {
-                (true, _) => phase == SessionPhase::Faulted,
-                // A channel that closes does not change to broken any more.
-                (false, Some(State::Closed)) => phase == SessionPhase::Closed || error.is_some(),
-                (false, _) => true,
-            };
-            if !good {
-                self.wrong(format!("channel {channel} ends {phase:?} {error:?}, not {states:?}"));
-            }
         }
     }
 }

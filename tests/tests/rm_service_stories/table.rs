@@ -37,7 +37,7 @@ const RM11_LOST: &[(&str, &str)] = &[
 ];
 
 #[rustfmt::skip]
-pub(crate) const TABLE: [(&str, Verdict); 175] = [
+pub(crate) const TABLE: [(&str, Verdict); 173] = [
     ("wcf/dual-none", Unplayed(HALF)),
     ("wcf/rm-custom", Same),
     ("wcf/rm-custom-11", Same),
@@ -200,8 +200,6 @@ pub(crate) const TABLE: [(&str, Verdict); 175] = [
     ("wcf-stories/rm11-terminating", Same),
     ("wcf-stories/rm11-window-2-four-calls", Same),
     ("wcf-stories/sc-rm-renew-needed", Same),
-    ("wcf-stories/rm10-faults:", Same),
-    ("wcf-stories/rm11-faults:", Same),
     ("gsoap/gsoap-rm10-DiscardEntire-dropreq3-resend-end", Deviates(RM10_AGAIN)),
     ("gsoap/gsoap-rm10-NoDiscard-dropreq3-resend-end", Deviates(RM10_AGAIN)),
     ("gsoap/gsoap-rm10-NoDiscard-dropreq3-resend-now", Deviates(RM10_AGAIN)),
