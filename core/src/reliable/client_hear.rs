@@ -35,6 +35,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
                 Some((_, purpose)) => Some(*purpose),
                 None => return Heard::Protocol,
             },
+            // Over exchanges nothing comes by itself.
+            None if !self.common.connection() => return Heard::Protocol,
             None => None,
         };
         let over = self.common.phase.is_over();
