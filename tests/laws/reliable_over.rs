@@ -31,7 +31,9 @@ proptest! {
     #[test]
     fn fair_weather_falls_silent(plan in plans(0)) {
         let weather = Weather { latency: plan.weather.latency, ..Weather::FAIR };
-        let mut world = World::new(Plan { weather, dwell: 0, think: 0, ..plan });
+        let mut plan = Plan { weather, dwell: 0, think: 0, ..plan };
+        plan.settings.flow_control = false;
+        let mut world = World::new(plan);
         world.watched = true;
         world.run_until(1_000_000);
         complete(&world);

@@ -14,7 +14,10 @@ impl World {
             }
         }
         let all_said = self.said.len() >= self.plan.client_says;
-        let all_heard = self.plan.shape != Shape::Duplex || self.client_heard.len() >= self.plan.service_says;
+        let all_heard = self.plan.shape != Shape::Duplex || {
+            let back = self.returned.iter().filter(|text| text.starts_with('s')).count();
+            self.client_heard.len() + back >= self.plan.service_says
+        };
         if all_said && all_heard && !self.client_closes && self.client.phase() == SessionPhase::Opened {
             self.client_closes = true;
             self.act();
@@ -36,6 +39,7 @@ impl World {
             let letter = self.goods.remove(&number).expect("what is taken was heard");
             let text = String::from_utf8_lossy(&letter.text).into_owned();
             self.heard.push(text.clone());
+            self.heard_at = now;
             if self.plan.shape == Shape::RequestReply && letter.message_id.is_some() {
                 self.unanswered.insert(number, text);
                 let think = self.plan.think;

@@ -57,6 +57,8 @@ pub struct World {
     pub service_told: Vec<Told<Payload>>,
     /// The first session that the service accepted.
     pub session: Option<ReliableSessionId>,
+    /// When the service's application took its last message.
+    pub heard_at: Instant,
     /// Messages sent by either side.
     pub sent: u64,
     /// Look at every wait whether it is honest, and at every want whether it keeps.
@@ -102,6 +104,7 @@ impl World {
             client_told: Vec::new(),
             service_told: Vec::new(),
             session: None,
+            heard_at: Instant::default(),
             sent: 0,
             watched: false,
             dice: Dice(plan.seed),
