@@ -87,6 +87,7 @@ impl Plan {
             send_timeout: ages,
             open_timeout: ages,
             close_timeout: ages,
+            requestor_interval: ages / 1000,
             ..self.settings
         };
         self
