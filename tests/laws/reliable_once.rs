@@ -38,7 +38,10 @@ proptest! {
 
     #[test]
     fn said_is_heard_exactly_once(plan in plans(40)) {
-        let mut world = World::new(Plan::patient(plan));
+        let mut plan = Plan::patient(plan);
+        // The news that a client has room again is told once. Lost, a service that never asks waits for ever, as WCF's does.
+        plan.settings.flow_control &= plan.shape != Shape::Duplex;
+        let mut world = World::new(plan);
         world.run();
         complete(&world);
     }
