@@ -19,7 +19,9 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
     pub(super) fn hear(&mut self, now: Instant, from: Exchange, arrival: &Arrival<'_>) -> Heard {
         self.tick(now);
         if self.common.phase.is_over() {
-            self.hold(from, Holding::Drop);
+            if !self.common.connection() {
+                self.hold(from, Holding::Drop);
+            }
             return Heard::Protocol;
         }
         self.common.last_heard = now;
