@@ -80,7 +80,7 @@ impl Plan {
     /// foul weather takes ages.
     #[must_use]
     pub fn patient(mut self) -> Self {
-        let ages = Duration::from_secs(10_000_000_000_000);
+        let ages = Duration::from_secs(1_000_000_000_000_000);
         self.settings = ReliableSettings {
             max_retry_count: 1000,
             inactivity_timeout: ages,
