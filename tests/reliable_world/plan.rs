@@ -86,7 +86,7 @@ impl Plan {
             inactivity_timeout: ages,
             send_timeout: ages,
             open_timeout: ages,
-            close_timeout: ages,
+            close_timeout: ages / 2,
             requestor_interval: ages / 1000,
             ..self.settings
         };
