@@ -149,7 +149,9 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             }
             return Heard::Protocol;
         }
-        if purpose == Some(Purpose::Fault) {
+        // Its own end has come, and the service's may have been lost: something late reached a service that has forgotten.
+        let ended = self.common.outbound.as_ref().is_some_and(|out| out.phase == SourcePhase::Ended);
+        if purpose == Some(Purpose::Fault) || (unknown && ended) {
             return Heard::Protocol;
         }
         // A fault of another trade, without a place in the sequence, on a connection: not about the session.
