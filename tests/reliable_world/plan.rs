@@ -59,7 +59,11 @@ impl Plan {
     pub fn new(seed: u64, shape: Shape, version: RmVersion) -> Self {
         let settings = ReliableSettings {
             version,
-            addressing: if version == RmVersion::V11 { AddressingVersion::Wsa10 } else { AddressingVersion::August2004 },
+            addressing: if version == RmVersion::V11 {
+                AddressingVersion::Wsa10
+            } else {
+                AddressingVersion::August2004
+            },
             ..ReliableSettings::default()
         };
         Self {
