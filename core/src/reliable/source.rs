@@ -232,7 +232,10 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         };
         match self.slots.push_back(slot) {
             Ok(()) => {
-                self.admit(now);
+                // It does not overtake those that wait.
+                if self.slots.len() == (self.in_window() as usize).saturating_add(1) {
+                    self.admit(now, 1);
+                }
                 Ok(())
             }
             Err(Slot { item: Some(item), .. }) => Err(item),
@@ -257,9 +260,18 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         all.saturating_sub(u32::try_from(arrived).unwrap_or(u32::MAX))
     }
 
-    /// Lets messages that wait into the window, as many as it and the receiver have room for.
-    fn admit(&mut self, now: Instant) {
-        loop {
+    /// Lets messages that wait into the window. WCF counts those in flight against the receiver's room a second time here.
+    fn admit_waiting(&mut self, now: Instant) {
+        let most = match self.fast {
+            Some(_) => u32::MAX,
+            None => self.window.min(self.quota).saturating_sub(self.in_window()),
+        };
+        self.admit(now, most);
+    }
+
+    /// Lets messages into the window, `most` at most, as many as it and the receiver have room for.
+    fn admit(&mut self, now: Instant, most: u32) {
+        for _ in 0..most {
             let (all, flying) = (self.in_window(), self.in_flight());
             if flying >= self.window || all >= self.max_window || self.quota == 0 {
                 return;
@@ -378,7 +390,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
                 && let Some(room) = remaining.filter(|room| *room > self.quota)
             {
                 self.quota = room.saturating_sub(self.window.min(self.in_window()));
-                self.admit(now);
+                self.admit_waiting(now);
             }
             return Ok(());
         }
@@ -420,7 +432,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         }
         self.timer =
             if self.in_window() > 0 { Deadline::At(now.after(self.estimate.timeout())) } else { Deadline::Never };
-        self.admit(now);
+        self.admit_waiting(now);
         result
     }
 
@@ -456,7 +468,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         }
         let Some(enough) = self.fast else { return Ok(()) };
         let result = self.hurry(now, usize::from(enough.max(1)));
-        self.admit(now);
+        self.admit_waiting(now);
         result
     }
 
