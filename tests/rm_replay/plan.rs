@@ -92,7 +92,7 @@ impl Plan {
             recorded: sent.iter().filter_map(|event| Some((recorded_key(event)?, event.number))).collect(),
             inputs: Vec::new(),
         };
-        plan.messages(story, &sent);
+        plan.messages(story, session, &sent);
         plan.application(story, session, &sent);
         if story.shape() != Shape::RequestReply {
             for (when, event) in story.arrivals(Direction::ServerToClient) {
@@ -115,7 +115,8 @@ impl Plan {
     }
 
     /// The application's messages, in the order of their numbers.
-    fn messages(&mut self, story: &RmStory, sent: &[&Event]) {
+    fn messages(&mut self, story: &RmStory, session: &Session, sent: &[&Event]) {
+        let mut waited = waited(story, session);
         let mut numbered: Vec<(u64, u64, u32, Message)> = Vec::new();
         for event in sent {
             let envelope = event.reliable().expect("an envelope");
@@ -133,6 +134,13 @@ impl Plan {
             }
         }
         numbered.sort_by_key(|(number, ..)| *number);
+        // Where several calls ran at once, a message may have waited for room in the window.
+        for (_, at, _, message) in &mut numbered {
+            let verb = message.action.rsplit('/').next();
+            if let Some(call) = waited.iter().position(|(_, operation)| Some(operation.as_str()) == verb) {
+                *at = (*at).min(waited.remove(call).0);
+            }
+        }
         // Threads may pass each other between taking a number and sending.
         let mut before = (u64::MAX, u32::MAX);
         for (number, at, event, message) in numbered.into_iter().rev() {
@@ -241,4 +249,18 @@ pub(super) fn dead(story: &RmStory) -> Vec<(u64, u64)> {
     let over = |event: &&Event| matches!(&event.content, Content::Frame(told) if told.starts_with("PreambleEnd"));
     let preambles: Vec<u64> = story.events.iter().filter(over).map(|event| event.ms).collect();
     cuts.map(|cut| (cut.ms, preambles.iter().copied().find(|at| *at > cut.ms).unwrap_or(u64::MAX))).collect()
+}
+
+/// The calls that began while another one ran: when, and their operation.
+fn waited(story: &RmStory, session: &Session) -> Vec<(u64, String)> {
+    let own = |operation: &str| !matches!(operation, "make" | "open" | "close" | "abort" | "state");
+    let calls = story.calls().filter(|(_, call)| call.client == session.client && own(&call.operation));
+    let calls: Vec<_> = calls.map(|(moment, call)| (moment.began(), moment.ms, call.operation.clone())).collect();
+    let busy = |at: u64, end: u64| {
+        calls.iter().any(|(began, ended, _)| (*began, *ended) != (at, end) && *began <= at && at < *ended)
+    };
+    let overlapping = calls.iter().filter(|(began, ended, _)| busy(*began, *ended));
+    let mut waited: Vec<(u64, String)> = overlapping.map(|(began, _, operation)| (*began, operation.clone())).collect();
+    waited.sort();
+    waited
 }

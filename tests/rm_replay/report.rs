@@ -114,9 +114,9 @@ impl Outgoing for Message {
 }
 
 /// How far apart two instants may be whose rule measures `interval` milliseconds: 60 ms (the recorder's machine compiled
-/// its code while it ran, and its timers tick every 15 ms), or 12 %.
+/// its code while it ran, and its timers tick every 15 ms), or 3 %.
 pub const fn tolerance(interval: u64) -> u64 {
-    let share = interval * 12 / 100;
+    let share = interval * 3 / 100;
     if share > 60 { share } else { 60 }
 }
 
