@@ -302,11 +302,8 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         if common.owed.fault.is_some() {
             return Some(ClientWant::Fault);
         }
-        if common.owed.terminate.is_some() && common.phase.is_over() {
-            return Some(ClientWant::TerminateResponse);
-        }
         if common.phase.is_over() {
-            return None;
+            return common.owed.terminate.is_some().then_some(ClientWant::TerminateResponse);
         }
         if self.creating.as_ref().is_some_and(|creating| creating.next().due(now)) {
             return Some(ClientWant::Create);

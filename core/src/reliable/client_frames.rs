@@ -94,7 +94,7 @@ where
                 },
             )
         },
-        ClientWant::CloseResponse | ClientWant::TerminateResponse => response(common, want, Some(to))?,
+        ClientWant::CloseResponse | ClientWant::TerminateResponse => return response(common, want, Some(to)),
         ClientWant::Message(number) => numbered(outbound?, number, local.unwrap_or(anonymous), to)?,
         ClientWant::Close | ClientWant::Terminate => {
             let ending = ending(outbound?, want == ClientWant::Close)?;
@@ -148,10 +148,13 @@ pub(super) fn response<'a, P: Outgoing, E: Entropy, const WINDOW: usize, const R
     } else {
         (RmAction::TerminateSequenceResponse, &common.owed.terminate, FrameBody::TerminateSequenceResponse(identifier))
     };
+    // What ends a sequence says that nothing more is taken, even when it came too early.
+    let acknowledgement =
+        Acknowledgement { is_final: common.version() == RmVersion::V11, ..common.acknowledgement(inbound) };
     Some(Frame {
         relates_to: Some(request.as_ref()?.as_bytes()),
         body,
-        acknowledgement: Some(common.acknowledgement(inbound)),
+        acknowledgement: Some(acknowledgement),
         ..bare(FrameAction::Rm(action), to)
     })
 }

@@ -227,8 +227,13 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
     fn over(&mut self, error: SessionError, tell: bool) {
         self.error = Some(error);
         let has_sequence = self.outbound.is_some() || self.inbound.is_some();
-        self.owed = Owed::default();
-        if tell && has_sequence {
+        // A TerminateSequence of 1.1 that comes too early has its answer, and nothing else tells that it was one.
+        let early = self.connection()
+            && self.version() == RmVersion::V11
+            && error == SessionError::Violation(Violation::EarlyTerminate);
+        let terminate = self.owed.terminate.take().filter(|_| early);
+        self.owed = Owed { terminate, ..Owed::default() };
+        if tell && has_sequence && !early {
             self.owed.fault = Some(self.fault_of(error, None, None));
         }
         if let Some(outbound) = &mut self.outbound {
@@ -453,7 +458,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
                 Ok(Heard::Duplicate)
             }
             Place::NoRoom => {
-                if arrival.ack_requested.is_some() {
+                if arrival.ack_requested.is_some() || inbound.last().is_some() {
                     inbound.owe(now);
                 }
                 Ok(Heard::NoRoom)
@@ -505,6 +510,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
                 Some(known) if known != last.unwrap_or(0) => Err(Violation::LastNumberChanged),
                 Some(_) => Ok(()),
                 None if inbound.is_complete_with(last) => Ok(()),
+                None if !inbound.may_end_with(last.unwrap_or(0)) => Err(Violation::LastNumberTooSmall),
                 None => Err(Violation::EarlyTerminate),
             },
         };

@@ -46,19 +46,10 @@ pub(super) fn hear<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: u
             }
             common.check_reply_to(arrival, remote)?;
             let verdict = common.hear_terminate(last);
-            let early = verdict == Err(SessionError::Violation(Violation::EarlyTerminate));
             if common.version() == RmVersion::V11 {
                 common.owed.terminate = request();
             }
-            match verdict {
-                // 1.1 answers, and is over all the same.
-                Err(error) if early && common.version() == RmVersion::V11 => {
-                    common.fault(error, false);
-                    common.owed.terminate = request();
-                    return Ok(Heard::Refused(error));
-                }
-                verdict => verdict?,
-            }
+            verdict?;
         }
         RmBody::CloseSequenceResponse { .. } => {
             if let Some(outbound) = &mut common.outbound {

@@ -506,11 +506,8 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         if common.owed.fault.is_some() {
             return Some(ServiceWant::Fault);
         }
-        if common.owed.terminate.is_some() && common.phase.is_over() {
-            return Some(ServiceWant::TerminateResponse);
-        }
         if common.phase.is_over() {
-            return None;
+            return common.owed.terminate.is_some().then_some(ServiceWant::TerminateResponse);
         }
         if self.owes_create {
             return Some(ServiceWant::CreateResponse);
