@@ -40,7 +40,11 @@ impl Verdict {
     pub fn reasons(self) -> Vec<&'static str> {
         match self {
             Self::Unplayed(reason) => vec![reason],
-            _ => self.named().iter().map(|(_, reason)| *reason).collect(),
+            _ => {
+                let mut reasons: Vec<&'static str> = self.named().iter().map(|(_, reason)| *reason).collect();
+                reasons.dedup();
+                reasons
+            }
         }
     }
 
