@@ -39,6 +39,11 @@ impl Estimate {
         self.renew();
     }
 
+    /// Something arrived that cannot be measured. A doubled timeout is forgotten.
+    pub(super) fn answered(&mut self) {
+        self.renew();
+    }
+
     /// The timeout passed: it doubles, without a limit.
     pub(super) fn expired(&mut self) {
         self.timeout = self.timeout.saturating_mul(2).min(MOST);

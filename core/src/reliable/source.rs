@@ -51,6 +51,14 @@ impl<P> Slot<P> {
         self.item.is_none()
     }
 
+    /// When it is taken for lost, by itself (fast retransmission).
+    fn own_time(&self, timeout: Duration) -> Instant {
+        let doubled = 1_u64
+            .checked_shl(self.retries)
+            .map_or(u64::MAX, |times| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).saturating_mul(times));
+        self.last_attempt.after(Duration::from_millis(doubled))
+    }
+
     /// Is it a message of the application that is not answered yet?
     pub(super) const fn awaits_reply(&self) -> bool {
         matches!(self.item, Some(Item::Message(_)))
@@ -96,6 +104,8 @@ pub(super) struct Source<P, const WINDOW: usize> {
     flow_control: bool,
     max_retry_count: u32,
     fast: Option<u16>,
+    /// Fast retransmission: before this the window is not made smaller again.
+    shrunk: Deadline,
     retransmissions: u64,
 }
 
@@ -130,6 +140,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
             flow_control: settings.flow_control,
             max_retry_count: settings.max_retry_count.max(1),
             fast: transmission.fast_retransmission,
+            shrunk: Deadline::At(Instant::from_millis(0)),
             retransmissions: 0,
         }
     }
@@ -283,8 +294,12 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
             slot.wanted = true;
             slot.last_attempt = now;
             slot.ack_requested = ask;
+            // With fast retransmission the others may have longer to wait.
+            let own = Deadline::At(now.after(timeout));
             if all == 0 {
-                self.timer = Deadline::At(now.after(timeout));
+                self.timer = own;
+            } else if self.fast.is_some() {
+                self.timer = self.timer.min(own);
             }
             self.cursor = self.cursor.min(self.next);
             self.next = self.next.saturating_add(1);
@@ -305,6 +320,9 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.wanted = false;
             self.retransmissions = self.retransmissions.saturating_add(u64::from(slot.retries > 0));
+        }
+        // A message before it may have become wanted meanwhile.
+        if self.wanted().is_none_or(|next| next > number) {
             self.cursor = number.saturating_add(1);
         }
     }
@@ -330,6 +348,9 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         if !self.timer.due(now) || self.in_window() == 0 {
             return Ok(());
         }
+        if self.fast.is_some() {
+            return self.expire_each(now);
+        }
         self.congestion_acks = 0;
         self.threshold = (self.window >> 1).max(1);
         self.loss_window = self.window;
@@ -338,6 +359,60 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         self.estimate.expired();
         self.timer = Deadline::At(now.after(self.estimate.timeout()));
         self.again(0, now)
+    }
+
+    /// Beyond WCF: every message has a timer of its own, so that one loss does not keep the others back. It doubles with the
+    /// attempts of that message alone.
+    fn expire_each(&mut self, now: Instant) -> Result<(), Exhausted> {
+        let timeout = self.estimate.timeout();
+        let mut result = Ok(());
+        for index in 0..self.in_window() as usize {
+            let late = |slot: &Slot<P>| !slot.transferred() && slot.own_time(timeout) <= now;
+            if self.slots.get(index).is_some_and(late) {
+                let done = self.again(index, now);
+                result = result.and(done);
+            }
+        }
+        self.shrink(now);
+        self.arm(now);
+        result
+    }
+
+    /// Beyond WCF: the window after a loss. What is lost on a wire says little of how much it carries, so that the window is
+    /// halved, not closed, and once in a round trip only.
+    fn shrink(&mut self, now: Instant) {
+        if self.shrunk.due(now) {
+            self.congestion_acks = 0;
+            self.loss_window = self.window;
+            self.threshold = (self.window >> 1).max(1);
+            self.window = self.threshold;
+            self.shrunk = Deadline::At(now.after(self.estimate.timeout()));
+        }
+    }
+
+    /// Sets the timer anew, when a message was acknowledged: a whole timeout for what is left, or (beyond WCF) until the first
+    /// message's own time is over.
+    fn arm(&mut self, now: Instant) {
+        let timeout = self.estimate.timeout();
+        let under_way = self.slots.iter().take(self.in_window() as usize);
+        self.timer = match self.fast {
+            None if self.in_window() > 0 => Deadline::At(now.after(timeout)),
+            None => Deadline::Never,
+            Some(_) => {
+                let own = under_way.filter(|slot| !slot.transferred()).map(|slot| slot.own_time(timeout));
+                own.min().map_or(Deadline::Never, |first| Deadline::At(first.max(now)))
+            }
+        };
+    }
+
+    /// Measures the round trip of a message that has arrived. Beyond WCF, one that was sent again is not measured (Karn's rule:
+    /// nobody knows which attempt was answered), but shows that the wire works: a doubled timeout is forgotten.
+    fn measure(&mut self, now: Instant, last_attempt: Instant, retries: u32) {
+        if self.fast.is_some() && retries > 0 {
+            self.estimate.answered();
+        } else {
+            self.estimate.measured(now.since(last_attempt));
+        }
     }
 
     /// Can this acknowledgement be?
@@ -416,13 +491,18 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
             if let Some(slot) = self.slots.pop_front()
                 && !(self.fast.is_some() && slot.transferred())
             {
-                self.estimate.measured(now.since(slot.last_attempt));
+                self.measure(now, slot.last_attempt, slot.retries);
             }
         }
         self.start = self.start.saturating_add(u64::from(slide));
         self.cursor = self.cursor.max(self.start);
         let opened = old_end.saturating_sub(self.start);
-        let from = if self.grow(slide) { 0 } else { usize::try_from(opened).unwrap_or(usize::MAX) };
+        let from = match (self.grow(slide), self.fast) {
+            (true, None) => 0,
+            (false, None) => usize::try_from(opened).unwrap_or(usize::MAX),
+            // Every message has its own timer.
+            (_, Some(_)) => usize::MAX,
+        };
         let mut result = Ok(());
         for index in from..self.window.min(self.in_window()) as usize {
             if self.slots.get(index).is_some_and(|slot| !slot.transferred() && !slot.wanted) {
@@ -430,8 +510,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
                 result = result.and(done);
             }
         }
-        self.timer =
-            if self.in_window() > 0 { Deadline::At(now.after(self.estimate.timeout())) } else { Deadline::Never };
+        self.arm(now);
         self.admit_waiting(now);
         result
     }
@@ -442,7 +521,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         if self.window <= self.threshold {
             let most = self.threshold.saturating_add(1).min(self.max_window);
             self.window = self.window.saturating_add(slide).min(most);
-            return !self.startup && self.fast.is_none();
+            return !self.startup;
         }
         self.congestion_acks = self.congestion_acks.saturating_add(slide);
         let segment = (self.loss_window.saturating_sub(self.threshold) >> 3).max(1);
@@ -459,12 +538,14 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         let in_window = self.in_window() as usize;
         let from = self.index(range.lower).unwrap_or(usize::MAX);
         let until = self.index(range.upper).map_or(0, |index| index.saturating_add(1)).min(in_window);
-        for slot in self.slots.iter_mut().take(until).skip(from) {
-            if self.fast.is_some() && !slot.transferred() {
-                self.estimate.measured(now.since(slot.last_attempt));
+        for index in from..until {
+            let Some(slot) = self.slots.get_mut(index) else { break };
+            let arrived = !slot.transferred();
+            (slot.item, slot.wanted) = (None, false);
+            let (last_attempt, retries) = (slot.last_attempt, slot.retries);
+            if arrived && self.fast.is_some() {
+                self.measure(now, last_attempt, retries);
             }
-            slot.item = None;
-            slot.wanted = false;
         }
         let Some(enough) = self.fast else { return Ok(()) };
         let result = self.hurry(now, usize::from(enough.max(1)));
@@ -491,11 +572,8 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
             }
         }
         if lost {
-            self.congestion_acks = 0;
-            self.loss_window = self.window;
-            self.threshold = (self.window >> 1).max(1);
-            self.window = self.threshold;
-            self.timer = Deadline::At(now.after(self.estimate.timeout()));
+            self.shrink(now);
+            self.arm(now);
         }
         result
     }
