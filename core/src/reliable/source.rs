@@ -378,13 +378,13 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         result
     }
 
-    /// Beyond WCF: the window after a loss. What is lost on a wire says little of how much it carries, so that the window is
-    /// halved, not closed, and once in a round trip only.
+    /// Beyond WCF: the window after a loss. What is lost on a wire says little of how much it carries, so that the window loses a
+    /// quarter and is not closed, and that once in a timeout only.
     fn shrink(&mut self, now: Instant) {
         if self.shrunk.due(now) {
             self.congestion_acks = 0;
             self.loss_window = self.window;
-            self.threshold = (self.window >> 1).max(1);
+            self.threshold = self.window.saturating_sub(self.window >> 2).max(1);
             self.window = self.threshold;
             self.shrunk = Deadline::At(now.after(self.estimate.timeout()));
         }
