@@ -2,45 +2,15 @@
 
 use crate::clock::Clock;
 use crate::http::{ContentHeaders, HttpClient, HttpError};
+use crate::message::{Reply, Request, text};
 use crate::trace::{Passed, Trace, Way};
 use soap_session_core::chance::Chance;
 use soap_session_core::secure::{
     Binding, Credentials, Exchange, Failure, FaultSeen, Initiator, InitiatorAction, InitiatorPhase, InitiatorSettings,
-    Misuse, Outgoing, Received, Refusal, UserCredential,
+    Misuse, Received, Refusal, UserCredential,
 };
 use soap_session_core::soap::SoapVersion;
 use std::fmt;
-
-/// A request on its way.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Request {
-    action: String,
-    body: Vec<u8>,
-    two_way: bool,
-}
-
-impl Outgoing for Request {
-    fn action(&self) -> &[u8] {
-        self.action.as_bytes()
-    }
-    fn body(&self) -> &[u8] {
-        &self.body
-    }
-    fn two_way(&self) -> bool {
-        self.two_way
-    }
-}
-
-/// A verified reply. It may be a fault of the application, in its body.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reply {
-    /// HTTP status: 500 for a fault.
-    pub status: u16,
-    /// The action.
-    pub action: String,
-    /// The body's content.
-    pub body: Vec<u8>,
-}
 
 /// Why a call, or opening or closing, failed.
 #[derive(Debug)]
@@ -195,12 +165,9 @@ impl<C: Credentials> SecureClient<C> {
                 }
             };
             if let Some(trace) = &self.trace {
-                trace(Passed { way: Way::Request, status: None, message: &message, verified: None, action: &action });
+                trace(Passed::request(&message, &action));
             }
-            let headers = match self.soap {
-                SoapVersion::Soap11 => ContentHeaders::soap11(action),
-                SoapVersion::Soap12 => ContentHeaders::soap12(),
-            };
+            let headers = ContentHeaders::of(self.soap, action);
             let answer = match self.http.exchange(&headers, message, self.largest).await {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -218,20 +185,20 @@ impl<C: Credentials> SecureClient<C> {
     fn hear(&mut self, exchange: Exchange, status: u16, body: &[u8]) -> Result<Option<Reply>, ClientError> {
         let mut opened = body.to_vec();
         let received = self.machine.receive(self.clock.now(), exchange, &self.credentials, &mut opened);
-        let text = |span: soap_session_core::xml::Span| String::from_utf8_lossy(span.of(&opened)).into_owned();
         let action = match &received {
-            Ok(Received::Reply(reply)) => text(reply.addressing.action),
+            Ok(Received::Reply(reply)) => text(reply.addressing.action, &opened),
             Ok(other) => format!("{other:?}").split(['(', ' ']).next().unwrap_or_default().to_owned(),
             Err(refusal) => refusal.to_string(),
         };
         if let Some(trace) = &self.trace {
             let verified = Some(verified(&received));
-            trace(Passed { way: Way::Answer, status: Some(status), message: body, verified, action: &action });
+            let status = Some(status);
+            trace(Passed { way: Way::Answer, status, message: body, verified, repeated: false, action: &action });
         }
         match received {
             Ok(Received::Reply(reply)) => Ok(Some(Reply { status, action, body: reply.body.of(&opened).to_vec() })),
             Ok(Received::Established | Received::Renewed | Received::Closed | Received::Accepted) => Ok(None),
-            Ok(Received::Failed(Failure::Fault(fault))) => Err(ClientError::Fault(fault, text(fault.reason))),
+            Ok(Received::Failed(Failure::Fault(fault))) => Err(ClientError::Fault(fault, text(fault.reason, &opened))),
             Ok(Received::Failed(failure)) => Err(ClientError::Failed(failure)),
             Err(refusal) => Err(ClientError::Refused(refusal)),
         }

@@ -1,6 +1,6 @@
 //! The clock that the machines are told the time by.
 
-use soap_session_core::time::{Instant, Wall};
+use soap_session_core::time::{Deadline, Duration, Instant, Wall};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A monotonic clock whose zero is when it was made, and the calendar time of that moment.
@@ -28,8 +28,11 @@ impl Clock {
         self.wall
     }
 
-    /// The runtime's instant of a machine's instant.
-    pub(crate) fn runtime(&self, at: Instant) -> tokio::time::Instant {
-        self.zero + std::time::Duration::from_millis(at.as_millis())
+    /// Waits until a machine wants to be asked.
+    pub(crate) async fn wait(&self, deadline: Deadline) {
+        match deadline {
+            Deadline::At(at) => tokio::time::sleep_until(self.zero + Duration::from_millis(at.as_millis())).await,
+            Deadline::Never => std::future::pending().await,
+        }
     }
 }

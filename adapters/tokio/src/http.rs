@@ -9,6 +9,8 @@ mod server;
 pub use client::{HttpClient, HttpError, HttpReply};
 pub use server::{HttpRequest, HttpResponse, HttpServer, Limits};
 
+use soap_session_core::soap::SoapVersion;
+
 /// Media type of SOAP 1.2, as WCF writes it when WS-Addressing is on: without an `action` parameter.
 pub const SOAP12: &str = "application/soap+xml; charset=utf-8";
 /// Media type of SOAP 1.1, which has its action in a header of its own.
@@ -32,6 +34,14 @@ impl ContentHeaders {
     /// A SOAP 1.1 message with this action.
     pub fn soap11(action: impl Into<String>) -> Self {
         Self { content_type: SOAP11.to_owned(), soap_action: Some(action.into()) }
+    }
+
+    /// A message with this action in this version.
+    pub fn of(version: SoapVersion, action: impl Into<String>) -> Self {
+        match version {
+            SoapVersion::Soap11 => Self::soap11(action),
+            SoapVersion::Soap12 => Self::soap12(),
+        }
     }
 }
 

@@ -20,8 +20,17 @@ pub struct Passed<'m> {
     pub message: &'m [u8],
     /// Did the receiver verify it? `None` on the side that sent it.
     pub verified: Option<bool>,
+    /// Does the receiver know it as one that was here before, on a reliable session? It is answered again, and not heard again.
+    pub repeated: bool,
     /// The verified action, where the receiver verified one.
     pub action: &'m str,
+}
+
+impl<'m> Passed<'m> {
+    /// A request, as its sender knows it.
+    pub(crate) const fn request(message: &'m [u8], action: &'m str) -> Self {
+        Self { way: Way::Request, status: None, message, verified: None, repeated: false, action }
+    }
 }
 
 /// An observer. It is called from the task that drives the machine: it must not block.
