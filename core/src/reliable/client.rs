@@ -273,6 +273,12 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         self.common.outbound.as_ref().is_none_or(|outbound| outbound.source.is_drained())
     }
 
+    /// Is the session over, and what says so still on its way: a TerminateSequence that nothing answers, or a fault?
+    pub fn takes_leave(&self) -> bool {
+        let leaves = |purpose: &Purpose| matches!(purpose, Purpose::Terminate | Purpose::Fault);
+        self.common.phase.is_over() && self.exchanges.iter().any(|(_, purpose)| leaves(purpose))
+    }
+
     /// Numbers received so far, as ranges.
     pub fn received(&self) -> &[Range] {
         self.common.inbound.as_ref().map_or(&[], Destination::ranges)

@@ -3,7 +3,7 @@
 use super::action::ClientAction;
 use super::heard::{ClientHeard, Message, NotRead, message_of};
 use super::{NoCalls, SCRATCH, encryption};
-use crate::chance::{Chance, Entropy};
+use crate::chance::{Chance, Entropy, Uuid};
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
 use crate::reliable::{
@@ -193,6 +193,11 @@ where
         self.reliable.received()
     }
 
+    /// The `MessageID` of a message that was handed over and that is not acknowledged yet, nor given up.
+    pub fn message_id(&self, ticket: Ticket) -> Option<Uuid> {
+        self.reliable.message_id(ticket)
+    }
+
     /// How many messages were sent again so far.
     pub fn retransmissions(&self) -> u64 {
         self.reliable.retransmissions()
@@ -231,7 +236,8 @@ where
 
     /// Renews the conversation's key before a message, and cancels the conversation when the session is over.
     fn drive_conversation(&mut self, now: Instant, wants: bool) {
-        let over = self.reliable.phase().is_over() && !wants;
+        // Exchanges may overtake each other: the conversation stays until the last message of the session has arrived.
+        let over = self.reliable.phase().is_over() && !wants && !self.reliable.takes_leave();
         let Some(security) = &mut self.security else { return };
         match security.phase() {
             InitiatorPhase::Opened if wants && security.needs_renewal(now) => {
