@@ -117,7 +117,7 @@ impl<C: Credentials + Send + Sync + 'static, S: Service> Endpoint for Shared<C, 
         }
     }
 
-    fn pump(&self) -> Deadline {
+    fn pump(self: &Arc<Self>) -> Deadline {
         self.carry_out(&mut self.books(), self.desk.clock.now())
     }
 }

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::http::{HttpRequest, HttpResponse, HttpServer};
 use crate::trace::{Passed, Trace, Way};
+use soap_session_core::chance::{Chance, Entropy};
 use soap_session_core::exchange::Exchange;
 use soap_session_core::time::Deadline;
 use std::collections::HashMap;
@@ -72,7 +73,7 @@ pub(crate) trait Endpoint: Send + Sync + 'static {
     fn ended(&self, exchange: Exchange);
 
     /// Carries out what the machine wants. Returns when it wants to be asked again.
-    fn pump(&self) -> Deadline;
+    fn pump(self: &Arc<Self>) -> Deadline;
 }
 
 /// Serves until `shutdown` ends.
@@ -81,7 +82,7 @@ pub(crate) async fn serve<E: Endpoint>(http: HttpServer, endpoint: Arc<E>, shutd
     let serving = http.serve(move |request| exchange(Arc::clone(&endpoint), request), shutdown);
     tokio::select! {
         () = serving => {}
-        () = tick(&*timer) => {}
+        () = tick(&timer) => {}
     }
 }
 
@@ -94,7 +95,7 @@ async fn exchange<E: Endpoint>(endpoint: Arc<E>, request: HttpRequest) -> HttpRe
 }
 
 /// Asks the machine when its deadline comes.
-async fn tick<E: Endpoint>(endpoint: &E) {
+async fn tick<E: Endpoint>(endpoint: &Arc<E>) {
     loop {
         let deadline = endpoint.pump();
         let desk = endpoint.desk();
@@ -119,4 +120,12 @@ impl<E: Endpoint> Drop for Gone<E> {
 
 fn empty(status: u16) -> HttpResponse {
     HttpResponse { status, content_type: None, body: Vec::new().into() }
+}
+
+/// Randomness for two trades from one seed.
+pub(crate) fn two_chances(seed: &[u8; 32]) -> [Chance; 2] {
+    let mut first = Chance::new(seed);
+    let mut other = [0; 32];
+    first.fill(&mut other);
+    [first, Chance::new(&other)]
 }
