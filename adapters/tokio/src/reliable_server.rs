@@ -88,7 +88,7 @@ impl<S: Service<ReliableSessionId>> ReliableServer<NoCredentials, S> {
         seed: &[u8; 32],
     ) -> io::Result<Self> {
         let largest = limits.message;
-        let machine = Box::new(Machine::plain(settings, soap, shape, limits, Chance::new(seed)));
+        let machine = on_a_stack_of_its_own(|| Machine::plain(settings, soap, shape, limits, Chance::new(seed)))?;
         Self::of(address, shape, machine, (soap, largest, None), NoCredentials, service).await
     }
 }
@@ -113,7 +113,9 @@ impl<C: Credentials + Send + Sync + 'static, S: Service<ReliableSessionId>> Reli
         let clock = Clock::start();
         let (soap, largest) = (binding.soap, binding.limits.message);
         let [first, second] = two_chances(seed);
-        let machine = Box::new(Machine::secure(settings, shape, binding, conversations, clock.wall(), first, second));
+        let wall = clock.wall();
+        let machine =
+            on_a_stack_of_its_own(|| Machine::secure(settings, shape, binding, conversations, wall, first, second))?;
         Self::of(address, shape, machine, (soap, largest, Some(clock)), credentials, service).await
     }
 
@@ -341,4 +343,14 @@ fn call(session: ReliableSessionId, place: &Message, message: &[u8]) -> SessionC
         body: place.body.of(message).to_vec(),
         two_way: !place.message_id.of(message).is_empty(),
     }
+}
+
+/// Makes a machine. Its tables are half a megabyte, and what makes it holds some copies before it stands on the heap: more than the
+/// stack of a runtime's thread may have left.
+fn on_a_stack_of_its_own(make: impl FnOnce() -> Machine + Send) -> io::Result<Box<Machine>> {
+    const STACK: usize = 16 * 1024 * 1024;
+    std::thread::scope(|scope| {
+        let maker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || Box::new(make()))?;
+        maker.join().map_err(|_| io::Error::other("the machine could not be made"))
+    })
 }
