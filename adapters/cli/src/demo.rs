@@ -1,5 +1,9 @@
 //! `soap-session demo`: one secure conversation with a calculator service over loopback HTTP.
 
+mod lossy;
+mod way;
+
+pub(crate) use lossy::LossArgs;
 use soap_session_core::secure::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, SessionId};
 use soap_session_core::xml::{Limits, Reader};
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
@@ -12,6 +16,7 @@ const CERTIFICATE: &[u8] = include_bytes!("../demo/service.cert.pem");
 const KEY: &[u8] = include_bytes!("../demo/service.key.pem");
 
 const NAMESPACE: &str = "urn:calculator";
+const ADDRESSING: &str = "http://www.w3.org/2005/08/addressing";
 
 /// What passed: counted and printed as it passes.
 #[derive(Default)]
@@ -47,10 +52,12 @@ impl Journal {
 /// The action of a message on the wire: signed, never encrypted.
 fn action_of(message: &[u8]) -> Option<String> {
     let mut reader = Reader::document(message, &Limits::MAX).ok()?;
-    for _ in 0..3 {
-        reader.next_element().ok()??;
+    while let Some(start) = reader.next_element().ok()? {
+        if start.name.is(ADDRESSING, "Action") {
+            return Some(String::from_utf8_lossy(reader.text().ok()?.raw()).into_owned());
+        }
     }
-    Some(String::from_utf8_lossy(reader.text().ok()?.raw()).into_owned())
+    None
 }
 
 /// A calculator that remembers nothing: the session is the secure conversation's.
@@ -59,7 +66,7 @@ struct Calculator;
 impl Service for Calculator {
     async fn call(&self, call: Call) -> Response {
         let operation = call.action.rsplit('/').next().unwrap_or_default().to_owned();
-        let result = operands(&call.body).and_then(|(a, b)| match operation.as_str() {
+        let result = numbers(&call.body, NAMESPACE, ["a", "b"]).and_then(|[a, b]| match operation.as_str() {
             "Add" => a.checked_add(b),
             "Subtract" => a.checked_sub(b),
             "Multiply" => a.checked_mul(b),
@@ -90,15 +97,25 @@ impl Service for Calculator {
     }
 }
 
-/// The numbers in `<a>` and `<b>`.
-fn operands(body: &[u8]) -> Option<(i64, i64)> {
+/// The numbers in the elements of these names, one after the other.
+fn numbers<const N: usize>(body: &[u8], namespace: &str, names: [&str; N]) -> Option<[i64; N]> {
     let mut reader = Reader::document(body, &Limits::default()).ok()?;
     reader.next_element().ok()??;
-    let mut number = |name: &str| -> Option<i64> {
-        reader.next_element().ok()?.filter(|start| start.name.is(NAMESPACE, name))?;
-        std::str::from_utf8(reader.text().ok()?.plain()?).ok()?.parse().ok()
-    };
-    Some((number("a")?, number("b")?))
+    let mut numbers = [0; N];
+    for (number, name) in numbers.iter_mut().zip(names) {
+        reader.next_element().ok()?.filter(|start| start.name.is(namespace, name))?;
+        *number = std::str::from_utf8(reader.text().ok()?.plain()?).ok()?.parse().ok()?;
+    }
+    Some(numbers)
+}
+
+/// What the client knows of the service, and what the service knows of itself and of its user.
+fn certificate_and_stores() -> Result<(CredentialStore, CredentialStore), Box<dyn Error>> {
+    let certificate = Certificate::from_pem(CERTIFICATE)?;
+    let service_side = CredentialStore::new()
+        .with_key(certificate.clone(), PrivateKey::from_pem(KEY)?)?
+        .with_user_check(|name, password| name == "alice" && password == "wonderland");
+    Ok((CredentialStore::new().with_service(certificate)?, service_side))
 }
 
 /// 32 bytes of the operating system's randomness.
@@ -110,8 +127,14 @@ fn seed() -> Result<[u8; 32], Box<dyn Error>> {
 ///
 /// # Errors
 /// What went wrong.
-pub(crate) fn run() -> Result<(), Box<dyn Error>> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(conversation())
+pub(crate) fn run(args: LossArgs) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match args.loss {
+            0 => conversation().await,
+            _ => lossy::session(args).await,
+        }
+    })
 }
 
 async fn conversation() -> Result<(), Box<dyn Error>> {
@@ -121,10 +144,7 @@ async fn conversation() -> Result<(), Box<dyn Error>> {
         note.lock().unwrap_or_else(PoisonError::into_inner).judged(&passed);
     });
     let binding = Binding::ws2007_http(Bootstrap::UserNameForCertificate);
-    let certificate = Certificate::from_pem(CERTIFICATE)?;
-    let service_side = CredentialStore::new()
-        .with_key(certificate.clone(), PrivateKey::from_pem(KEY)?)?
-        .with_user_check(|name, password| name == "alice" && password == "wonderland");
+    let (client_side, service_side) = certificate_and_stores()?;
     let server = SecureServer::bind(
         "127.0.0.1:0",
         binding.clone(),
@@ -145,7 +165,6 @@ async fn conversation() -> Result<(), Box<dyn Error>> {
         "A calculator service at {url}: WS-SecureConversation 1.3, {}, user name for certificate.",
         binding.suite.name()
     );
-    let client_side = CredentialStore::new().with_service(certificate)?;
     let user = soap_session_core::secure::UserCredential::new("alice", "wonderland");
     let mut client =
         SecureClient::new(&url, binding, InitiatorSettings::default(), client_side, user, &seed()?)?.with_trace(trace);

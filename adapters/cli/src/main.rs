@@ -3,6 +3,7 @@
 mod demo;
 
 use clap::{Parser, Subcommand};
+use demo::LossArgs;
 use soap_session_cli::inspect::InspectArgs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -18,13 +19,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Job {
     /// Hold a secure conversation with a calculator service over loopback HTTP (the default)
-    Demo,
+    Demo(LossArgs),
     Inspect(InspectArgs),
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().job.unwrap_or(Job::Demo) {
-        Job::Demo => match demo::run() {
+    match Cli::parse().job.unwrap_or(Job::Demo(LossArgs::default())) {
+        Job::Demo(args) => match demo::run(args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");
