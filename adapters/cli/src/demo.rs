@@ -5,7 +5,7 @@ mod way;
 
 pub(crate) use lossy::LossArgs;
 use soap_session_core::secure::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, SessionId};
-use soap_session_core::xml::{Limits, Reader};
+use soap_session_core::xml::{Limits, Reader, Token};
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use soap_session_tokio::{Call, Passed, Response, SecureClient, SecureServer, Service, Trace, Way};
 use std::error::Error;
@@ -52,12 +52,15 @@ impl Journal {
 /// The action of a message on the wire: signed, never encrypted.
 fn action_of(message: &[u8]) -> Option<String> {
     let mut reader = Reader::document(message, &Limits::MAX).ok()?;
-    while let Some(start) = reader.next_element().ok()? {
-        if start.name.is(ADDRESSING, "Action") {
-            return Some(String::from_utf8_lossy(reader.text().ok()?.raw()).into_owned());
+    loop {
+        match reader.next().ok()? {
+            Token::Start(start) if start.name.is(ADDRESSING, "Action") => {
+                return Some(String::from_utf8_lossy(reader.text().ok()?.raw()).into_owned());
+            }
+            Token::Start(_) | Token::End(_) | Token::Text(_) | Token::Comment(_) => {}
+            Token::Eof => return None,
         }
     }
-    None
 }
 
 /// A calculator that remembers nothing: the session is the secure conversation's.
