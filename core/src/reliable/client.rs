@@ -222,7 +222,13 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
                     requestor.failed(now, exchange, interval);
                 }
             }
-            Purpose::Message(_) | Purpose::Poll | Purpose::Fault => {}
+            Purpose::Message(number) => {
+                let lost = self.common.outbound.as_mut().map(|outbound| outbound.lost(now, number));
+                if let Some(Err(error)) = lost {
+                    self.common.fault(error, true);
+                }
+            }
+            Purpose::Poll | Purpose::Fault => {}
         }
         self.tick(now);
     }

@@ -130,6 +130,10 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
                 let _ = outbound.answered(now, number, None);
                 outbound.advance(now, &mut self.common.entropy);
             }
+            return;
+        }
+        if let Err(error) = outbound.refused(now, number) {
+            self.common.fault(error, true);
         }
     }
 

@@ -181,6 +181,16 @@ impl<P, const WINDOW: usize> Outbound<P, WINDOW> {
         self.source.answered(now, number, remaining).map_err(|error| self.exhausted(error))
     }
 
+    /// The request of this number was not taken: it came before its turn.
+    pub(super) fn refused(&mut self, now: Instant, number: u64) -> Result<(), SessionError> {
+        self.source.refused(now, number).map_err(|error| self.exhausted(error))
+    }
+
+    /// The exchange of this message has failed.
+    pub(super) fn lost(&mut self, now: Instant, number: u64) -> Result<(), SessionError> {
+        self.source.lost(now, number).map_err(|error| self.exhausted(error))
+    }
+
     /// The retransmission timer.
     pub(super) fn expire(&mut self, now: Instant) -> Result<(), SessionError> {
         self.source.expire(now).map_err(|error| self.exhausted(error))

@@ -42,13 +42,22 @@ pub(super) struct Slot<P> {
     retries: u32,
     last_attempt: Instant,
     wanted: bool,
-    /// Was it sent again before its time? Once is enough.
+    /// Was it sent again before its time? Once is enough, until its time is over.
     hurried: bool,
+    /// How often its own time was over in a row (fast retransmission).
+    backoff: u32,
+    /// The other side said that it does not take it before its turn.
+    refused: bool,
 }
 
 impl<P> Slot<P> {
     pub(super) const fn transferred(&self) -> bool {
         self.item.is_none()
+    }
+
+    /// Does it wait for its own time? What was refused waits for its turn instead, unless that has come.
+    const fn has_own_time(&self, index: usize) -> bool {
+        !self.transferred() && (!self.refused || index == 0)
     }
 
     /// When it is taken for lost, by itself (fast retransmission).
@@ -240,6 +249,8 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
             last_attempt: now,
             wanted: false,
             hurried: false,
+            backoff: 0,
+            refused: false,
         };
         match self.slots.push_back(slot) {
             Ok(()) => {
@@ -367,8 +378,10 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         let timeout = self.estimate.timeout();
         let mut result = Ok(());
         for index in 0..self.in_window() as usize {
-            let late = |slot: &Slot<P>| !slot.transferred() && slot.own_time(timeout) <= now;
-            if self.slots.get(index).is_some_and(late) {
+            let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.has_own_time(index)) else { continue };
+            if slot.own_time(timeout) <= now {
+                slot.backoff = slot.backoff.saturating_add(1);
+                slot.hurried = false;
                 let done = self.again(index, now);
                 result = result.and(done);
             }
@@ -394,12 +407,13 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
     /// message's own time is over.
     fn arm(&mut self, now: Instant) {
         let timeout = self.estimate.timeout();
-        let under_way = self.slots.iter().take(self.in_window() as usize);
+        let under_way = self.slots.iter().take(self.in_window() as usize).enumerate();
         self.timer = match self.fast {
             None if self.in_window() > 0 => Deadline::At(now.after(timeout)),
             None => Deadline::Never,
             Some(_) => {
-                let own = under_way.filter(|slot| !slot.transferred()).map(|slot| slot.own_time(timeout));
+                let own = under_way.filter(|(index, slot)| slot.has_own_time(*index));
+                let own = own.map(|(_, slot)| slot.own_time(timeout));
                 own.min().map_or(Deadline::Never, |first| Deadline::At(first.max(now)))
             }
         };
@@ -510,9 +524,62 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
                 result = result.and(done);
             }
         }
+        self.offer_again(now);
         self.arm(now);
         self.admit_waiting(now);
         result
+    }
+
+    /// The other side has not taken this message: something before it is missing there (request-reply, in order). Beyond WCF, the
+    /// oldest message is then taken for lost, and this one waits for its turn instead of a timeout.
+    pub(super) fn refused(&mut self, now: Instant, number: u64) -> Result<(), Exhausted> {
+        let Some(index) = self.index(number).filter(|_| self.fast.is_some() && number < self.next) else {
+            return Ok(());
+        };
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| !slot.transferred() && !slot.wanted) else {
+            return Ok(());
+        };
+        slot.refused = true;
+        let sent = slot.last_attempt;
+        let mut result = Ok(());
+        if let Some(head) = self.slots.front_mut().filter(|_| index > 0)
+            && !head.transferred()
+            && !head.wanted
+            && !head.hurried
+            && head.last_attempt <= sent
+        {
+            head.hurried = true;
+            result = self.again(0, now);
+        }
+        self.arm(now);
+        result
+    }
+
+    /// The exchange of this message has failed: it, or its answer, is lost. Beyond WCF, which waits for the timeout all the same,
+    /// it goes out again at once; a second time it waits.
+    pub(super) fn lost(&mut self, now: Instant, number: u64) -> Result<(), Exhausted> {
+        let Some(index) = self.index(number).filter(|_| self.fast.is_some() && number < self.next) else {
+            return Ok(());
+        };
+        let eager = |slot: &&mut Slot<P>| !slot.transferred() && !slot.wanted && !slot.hurried;
+        let Some(slot) = self.slots.get_mut(index).filter(eager) else { return Ok(()) };
+        slot.hurried = true;
+        let result = self.again(index, now);
+        self.arm(now);
+        result
+    }
+
+    /// The oldest message has arrived: those that were refused before their turn go out again. That is no retry, as nothing was
+    /// lost.
+    fn offer_again(&mut self, now: Instant) {
+        for index in 0..self.in_window() as usize {
+            let number = self.start.saturating_add(index as u64);
+            if let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.refused) {
+                (slot.refused, slot.hurried, slot.backoff) = (false, false, 0);
+                (slot.wanted, slot.last_attempt) = (true, now);
+                self.cursor = self.cursor.min(number);
+            }
+        }
     }
 
     /// Opens the window for `slide` acknowledged messages: slow start up to the threshold, congestion avoidance above.

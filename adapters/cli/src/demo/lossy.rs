@@ -27,9 +27,9 @@ pub(crate) struct LossArgs {
     /// What is lost depends on this number
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Send a message again as soon as the acknowledgements show that it is missing, which WCF does not
+    /// Send again when WCF would: only the oldest message, after a timeout that doubles without a limit
     #[arg(long)]
-    fast: bool,
+    wcf: bool,
 }
 
 /// A counter: a message that ran twice would count twice.
@@ -115,9 +115,13 @@ pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
         version: RmVersion::V11,
         // A demonstration does not stand still for 10 s when the end of the sequence is lost.
         requestor_interval: Duration::from_secs(1),
+        // WCF's caller gives up after a minute, and its message after eight retries.
+        send_timeout: Duration::from_secs(600),
+        close_timeout: Duration::from_secs(600),
+        max_retry_count: 32,
         ..ReliableSettings::default()
     };
-    if args.fast {
+    if !args.wcf {
         settings.transmission.fast_retransmission = Some(1);
     }
     let binding = Binding::ws2007_http(Bootstrap::UserNameForCertificate);
