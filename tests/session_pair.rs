@@ -93,6 +93,9 @@ pub enum Fate {
     Hangs,
 }
 
+/// A message under way: the client's or not, its exchange, its bytes (none: 202).
+type Flying = (bool, Option<Exchange>, Vec<u8>);
+
 /// A client, a service, and the wire between them.
 pub struct SessionPair {
     /// The client.
@@ -103,8 +106,8 @@ pub struct SessionPair {
     paper: Paper,
     /// Now.
     pub now: Instant,
-    /// Messages under way, by the time of their arrival: the client's or not, the exchange, the message (empty: 202).
-    under_way: BTreeMap<(Instant, usize), (bool, Option<Exchange>, Vec<u8>)>,
+    /// Messages under way, by the time of their arrival.
+    under_way: BTreeMap<(Instant, usize), Flying>,
     /// The number of the next exchange that a copy of a request came by.
     next_copy: u32,
     /// Messages that were refused or not read.

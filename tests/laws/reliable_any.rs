@@ -111,7 +111,7 @@ proptest! {
         world.run_until(at);
         for _ in 0..20 {
             let mut stranger = letter(&mut dice, &[]);
-            stranger.sequence.get_or_insert((b"urn:stranger".to_vec(), 1, false));
+            stranger.sequence.get_or_insert_with(|| (b"urn:stranger".to_vec(), 1, false));
             if matches!(stranger.body, Body::Create(..)) {
                 stranger.body = Body::None;
             }

@@ -65,6 +65,7 @@ fn terminated(last: u64) -> (Vec<String>, SessionPhase, Option<SessionError>) {
         let said = drain(&mut acceptor, now);
         if ends {
             assert!(matches!(admission.heard, Heard::Refused(_)), "{:?}", admission.heard);
+            while acceptor.told(now).is_some() {}
             let session = acceptor.session(id.unwrap()).unwrap();
             assert!(session.is_spent());
             return (said, session.phase(), session.error());

@@ -459,7 +459,9 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             return Deadline::Never;
         }
         let half = common.settings.inactivity_timeout.checked_div(2).unwrap_or_default();
+        let half = common.settings.idle_poll_interval.unwrap_or(half);
         let keep_alive = half.checked_div(common.settings.max_retry_count.max(1)).unwrap_or_default();
+        let keep_alive = common.settings.keep_alive_interval.unwrap_or(keep_alive);
         let no_room = common.settings.flow_control && outbound.source.quota_is_exhausted();
         let interval = if no_room {
             common.settings.send_timeout.checked_div(2).unwrap_or_default().min(keep_alive)

@@ -5,10 +5,6 @@ use crate::time::Duration;
 
 /// Times are kept in 1/128 ms, as WCF keeps them, so that the roundings are the same.
 const PER_MILLI_SHIFT: u32 = 7;
-/// Gain of mean and deviation: 1/8.
-const GAIN_SHIFT: u32 = 3;
-/// The timeout is the mean and four deviations.
-const DEVIATIONS_SHIFT: u32 = 2;
 /// Far from any overflow: some 36 million years.
 const MOST: i64 = i64::MAX >> 8;
 
@@ -19,13 +15,22 @@ pub(super) struct Estimate {
     deviation: i64,
     timeout: i64,
     least: i64,
+    gain_shift: u32,
+    deviations: i64,
 }
 
 impl Estimate {
     /// From the round trip of the CreateSequence.
     pub(super) fn new(round_trip: Duration, settings: &TransmissionSettings) -> Self {
         let mean = units(round_trip);
-        let mut estimate = Self { mean, deviation: mean >> 1, timeout: 0, least: units(settings.minimum_timeout) };
+        let mut estimate = Self {
+            mean,
+            deviation: mean >> 1,
+            timeout: 0,
+            least: units(settings.minimum_timeout),
+            gain_shift: u32::from(settings.gain_shift).min(62),
+            deviations: 1_i64.checked_shl(settings.deviations_shift.into()).unwrap_or(MOST),
+        };
         estimate.renew();
         estimate
     }
@@ -33,9 +38,9 @@ impl Estimate {
     /// A message was acknowledged so long after it was last sent. A doubled timeout is forgotten.
     pub(super) fn measured(&mut self, round_trip: Duration) {
         let error = units(round_trip).saturating_sub(self.mean);
-        let change = error.saturating_abs().saturating_sub(self.deviation) >> GAIN_SHIFT;
+        let change = error.saturating_abs().saturating_sub(self.deviation) >> self.gain_shift;
         self.deviation = self.deviation.saturating_add(change).min(MOST);
-        self.mean = self.mean.saturating_add(error >> GAIN_SHIFT).min(MOST);
+        self.mean = self.mean.saturating_add(error >> self.gain_shift).min(MOST);
         self.renew();
     }
 
@@ -54,7 +59,7 @@ impl Estimate {
     }
 
     fn renew(&mut self) {
-        let spread = self.deviation.saturating_mul(1 << DEVIATIONS_SHIFT);
+        let spread = self.deviation.saturating_mul(self.deviations);
         self.timeout = self.mean.saturating_add(spread.max(self.least)).min(MOST);
     }
 }

@@ -15,6 +15,10 @@ pub struct TransmissionSettings {
     pub minimum_timeout: Duration,
     /// The round trip that is taken for the first estimate where none was measured. WCF: 2 s.
     pub unknown_round_trip: Duration,
+    /// How fast the mean round trip and its deviation follow what is measured: by 1 / 2^n of the difference. WCF: 3, an eighth.
+    pub gain_shift: u8,
+    /// How many deviations the retransmission timeout is above the mean: 2^n. WCF: 2, four.
+    pub deviations_shift: u8,
     /// The first window, in messages. WCF: 1.
     pub initial_window: u16,
     /// Beyond WCF, and invisible but for being faster: send a message again at once when so many later ones have been
@@ -27,6 +31,8 @@ impl Default for TransmissionSettings {
         Self {
             minimum_timeout: Duration::from_millis(400),
             unknown_round_trip: Duration::from_secs(2),
+            gain_shift: 3,
+            deviations_shift: 2,
             initial_window: 1,
             fast_retransmission: None,
         }
@@ -50,6 +56,10 @@ pub struct ReliableSettings {
     pub acknowledgement_interval: Duration,
     /// How long nothing may be heard from the other side. WCF: 10 minutes.
     pub inactivity_timeout: Duration,
+    /// After how long a silent client asks whether the other side is there. `None`, as WCF: half the inactivity timeout.
+    pub idle_poll_interval: Option<Duration>,
+    /// After how long it asks again when there was no answer. `None`, as WCF: that, divided by `max_retry_count`.
+    pub keep_alive_interval: Option<Duration>,
     /// Say, and heed, how many messages the receiver has room for. WCF: yes.
     pub flow_control: bool,
     /// How long a message may wait for room in the window, and a request for its reply. WCF: 1 minute.
@@ -78,6 +88,8 @@ impl Default for ReliableSettings {
             max_retry_count: 8,
             acknowledgement_interval: Duration::from_millis(200),
             inactivity_timeout: Duration::from_secs(600),
+            idle_poll_interval: None,
+            keep_alive_interval: None,
             flow_control: true,
             send_timeout: MINUTE,
             open_timeout: MINUTE,

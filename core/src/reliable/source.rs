@@ -42,6 +42,8 @@ pub(super) struct Slot<P> {
     retries: u32,
     last_attempt: Instant,
     wanted: bool,
+    /// Was it sent before?
+    sent: bool,
     /// Was it sent again before its time? Once is enough, until its time is over.
     hurried: bool,
     /// How often its own time was over in a row (fast retransmission).
@@ -248,6 +250,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
             retries: 0,
             last_attempt: now,
             wanted: false,
+            sent: false,
             hurried: false,
             backoff: 0,
             refused: false,
@@ -330,7 +333,8 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         let Some(index) = self.index(number) else { return };
         if let Some(slot) = self.slots.get_mut(index) {
             slot.wanted = false;
-            self.retransmissions = self.retransmissions.saturating_add(u64::from(slot.retries > 0));
+            self.retransmissions = self.retransmissions.saturating_add(u64::from(slot.sent));
+            slot.sent = true;
         }
         // A message before it may have become wanted meanwhile.
         if self.wanted().is_none_or(|next| next > number) {

@@ -79,8 +79,8 @@ fn create_sequence() {
         let id = "i".repeat(len);
         create(FEB, &format!("{ACKS_TO}<r:Offer><r:Identifier>{id}</r:Identifier></r:Offer>"))
     };
-    assert!(long(96).starts_with("create urn:back None Some"));
-    assert_eq!(long(97), identifier);
+    assert!(long(128).starts_with("create urn:back None Some"));
+    assert_eq!(long(129), identifier);
 }
 
 #[test]
