@@ -195,6 +195,22 @@ fn another_requests_answer_does_not_complete_this_one() {
 }
 
 #[test]
+fn an_answer_that_does_not_acknowledge_its_request_completes_nothing() {
+    let mut hand = Hand::<8>::opened(v11());
+    let (first, _) = hand.asks();
+    let one = hand.reply(1, 1);
+    hand.hears(first, &one);
+    let (second, _) = hand.asks();
+    let stale = hand.reply(2, 1);
+    assert_eq!(hand.hears(second, &stale), ClientHeard::Session(Heard::Protocol, None));
+    hand.passes();
+    let (again, _) = hand.says().expect("the second again");
+    // The number of the reply that was not taken is free.
+    let two = hand.reply(2, 2);
+    assert!(matches!(hand.hears(again, &two), ClientHeard::Session(Heard::Reply { .. }, _)));
+}
+
+#[test]
 fn without_a_free_exchange_nothing_is_polled() {
     let settings = ReliableSettings { max_retry_count: 1000, ..v11() };
     let mut hand = Hand::<2>::opened(ReliableSettings { send_timeout: Duration::from_secs(86_400), ..settings });
