@@ -373,19 +373,17 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             ClientWant::Acknowledge | ClientWant::CloseResponse | ClientWant::TerminateResponse => None,
         };
         let exchange = purpose.filter(|_| !self.common.connection()).map(|purpose| self.open_exchange(purpose));
-        let interval = self.common.settings.requestor_interval;
         let common = &mut self.common;
         if want != ClientWant::Fault {
             common.last_sent = now;
         }
-        let carries =
-            common.connection() && want.acknowledges() && common.inbound.as_ref().is_some_and(Destination::owes);
-        if let Some(inbound) = common.inbound.as_mut().filter(|_| carries) {
-            inbound.acknowledged();
+        if want.acknowledges() {
+            common.acknowledged();
         }
         match want {
             ClientWant::Fault => common.owed.fault = None,
             ClientWant::Create => {
+                let interval = common.settings.requestor_interval;
                 if let Some(creating) = &mut self.creating {
                     creating.sent(now, exchange, interval);
                 }
@@ -393,22 +391,9 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             ClientWant::CloseResponse => common.owed.close = None,
             ClientWant::TerminateResponse => common.owed.terminate = None,
             ClientWant::Ask => common.owed.ask = false,
-            ClientWant::Message(number) => {
-                if let Some(outbound) = &mut common.outbound {
-                    outbound.source.sent(number);
-                }
-            }
-            ClientWant::Close | ClientWant::Terminate => {
-                if let Some(outbound) = &mut common.outbound {
-                    let interval = outbound.interval();
-                    if let Some(requestor) = &mut outbound.requestor {
-                        requestor.sent(now, exchange, interval);
-                    }
-                    if want == ClientWant::Terminate {
-                        outbound.terminate_sent();
-                    }
-                }
-            }
+            ClientWant::Message(number) => common.outbound_sent(now, OutboundWant::Message(number), exchange),
+            ClientWant::Close => common.outbound_sent(now, OutboundWant::Close, exchange),
+            ClientWant::Terminate => common.outbound_sent(now, OutboundWant::Terminate, exchange),
             ClientWant::Acknowledge => {}
             ClientWant::Poll => self.polled = true,
         }

@@ -4,7 +4,7 @@ use super::arrival::{AcknowledgementHeader, Arrival, RmBody, RmFaultKind};
 use super::destination::{Destination, Place};
 use super::frame::Acknowledgement;
 use super::identifier::Identifier;
-use super::outbound::Outbound;
+use super::outbound::{Outbound, OutboundWant};
 use super::phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
 use super::ranges::Range;
 use super::reason::{SendRefused, SessionError, Violation};
@@ -408,6 +408,21 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
         let outbound = self.outbound.as_ref().map_or(Deadline::Never, Outbound::deadline);
         let inbound = self.inbound.as_ref().map_or(Deadline::Never, Destination::timer);
         outbound.min(inbound).min(self.inactive_at())
+    }
+
+    /// A message went out that carries the acknowledgement that a duplex session owes.
+    pub(super) fn acknowledged(&mut self) {
+        let connection = self.connection();
+        if let Some(inbound) = self.inbound.as_mut().filter(|inbound| connection && inbound.owes()) {
+            inbound.acknowledged();
+        }
+    }
+
+    /// What the sequence of this side wanted went out.
+    pub(super) fn outbound_sent(&mut self, now: Instant, want: OutboundWant, exchange: Option<Exchange>) {
+        if let Some(outbound) = &mut self.outbound {
+            outbound.sent(now, want, exchange);
+        }
     }
 
     /// The acknowledgement that a message of a duplex session carries: when one is owed.

@@ -10,6 +10,7 @@ use super::settings::ReliableSettings;
 use super::source::{BadAcknowledgement, Exhausted, Item, Source, Ticket};
 use super::version::RmVersion;
 use crate::chance::{Entropy, Uuid};
+use crate::exchange::Exchange;
 use crate::time::{Deadline, Duration, Instant};
 
 /// What the sequence wants to send.
@@ -128,15 +129,19 @@ impl<P, const WINDOW: usize> Outbound<P, WINDOW> {
         }
     }
 
-    /// TerminateSequence went out.
-    pub(super) fn terminate_sent(&mut self) {
-        if !self.terminate_is_answered {
+    /// What was wanted went out, by this exchange if it opened one.
+    pub(super) fn sent(&mut self, now: Instant, want: OutboundWant, exchange: Option<Exchange>) {
+        if let OutboundWant::Message(number) = want {
+            self.source.sent(number);
+            return;
+        }
+        let interval = self.interval;
+        if let Some(requestor) = &mut self.requestor {
+            requestor.sent(now, exchange, interval);
+        }
+        if want == OutboundWant::Terminate && !self.terminate_is_answered {
             self.terminate_answered();
         }
-    }
-
-    pub(super) const fn interval(&self) -> Duration {
-        self.interval
     }
 
     /// `LastMsgNumber` of CloseSequence and TerminateSequence under 1.1.

@@ -547,13 +547,10 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
 
     /// It was written, and goes out now.
     pub fn sent(&mut self, now: Instant, want: ServiceWant) {
-        let carries = self.common.connection()
-            && want.acknowledges()
-            && self.common.inbound.as_ref().is_some_and(Destination::owes);
         let common = &mut self.common;
         common.last_sent = now;
-        if let Some(inbound) = common.inbound.as_mut().filter(|_| carries) {
-            inbound.acknowledged();
+        if want.acknowledges() {
+            common.acknowledged();
         }
         match want {
             ServiceWant::Answer(exchange) | ServiceWant::Empty(exchange) | ServiceWant::Drop(exchange) => {
@@ -564,22 +561,9 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             ServiceWant::CloseResponse => common.owed.close = None,
             ServiceWant::TerminateResponse => common.owed.terminate = None,
             ServiceWant::Ask => common.owed.ask = false,
-            ServiceWant::Message(number) => {
-                if let Some(outbound) = &mut common.outbound {
-                    outbound.source.sent(number);
-                }
-            }
-            ServiceWant::Close | ServiceWant::Terminate => {
-                if let Some(outbound) = &mut common.outbound {
-                    let interval = outbound.interval();
-                    if let Some(requestor) = &mut outbound.requestor {
-                        requestor.sent(now, None, interval);
-                    }
-                    if want == ServiceWant::Terminate {
-                        outbound.terminate_sent();
-                    }
-                }
-            }
+            ServiceWant::Message(number) => common.outbound_sent(now, OutboundWant::Message(number), None),
+            ServiceWant::Close => common.outbound_sent(now, OutboundWant::Close, None),
+            ServiceWant::Terminate => common.outbound_sent(now, OutboundWant::Terminate, None),
             ServiceWant::Acknowledge => {}
         }
         self.look_whether_over();
