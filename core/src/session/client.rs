@@ -98,7 +98,11 @@ where
         let to = core::str::from_utf8(&addresses.to).map_err(|_| Misuse::AddressTooLong)?;
         let limits = binding.limits.clone();
         let soap = binding.soap;
-        let initiator = Initiator::new(binding, security, to, user, wall, entropy)?;
+        let mut initiator = Initiator::new(binding, security, to, user, wall, entropy)?;
+        // Who can be addressed has the answers to token requests sent there too.
+        if let Some(local) = &addresses.local {
+            initiator.set_reply_to(core::str::from_utf8(local).map_err(|_| Misuse::AddressTooLong)?)?;
+        }
         let mut client = Self::plain(settings, soap, shape, addresses, limits, reliable_entropy);
         client.security = Some(initiator);
         Ok(client)
