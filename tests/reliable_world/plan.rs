@@ -91,7 +91,7 @@ impl Plan {
             send_timeout: ages,
             open_timeout: ages,
             close_timeout: ages / 2,
-            requestor_interval: ages / 1000,
+            requestor_interval: ages / 100_000,
             ..self.settings
         };
         self

@@ -298,6 +298,43 @@ fn what_came_before_its_turn_goes_again_when_the_turn_has_come() {
 }
 
 #[test]
+fn what_was_refused_and_then_arrived_does_not_go_again() {
+    let transmission =
+        TransmissionSettings { fast_retransmission: Some(3), initial_window: 4, ..TransmissionSettings::default() };
+    let mut hand = Hand::<8>::opened(ReliableSettings { transmission, ..v11() });
+    let (first, _) = hand.asks();
+    let one = hand.reply(1, 1);
+    hand.hears(first, &one);
+    hand.asks();
+    hand.asks();
+    let (hung, fourth) = hand.asks();
+    assert_eq!(value(&fourth, "MessageNumber"), "4");
+    hand.passes();
+    let mut again = Vec::new();
+    while let Some((exchange, message)) = hand.says() {
+        again.push((value(&message, "MessageNumber"), exchange));
+    }
+    assert_eq!(again.iter().map(|(number, _)| number.as_str()).collect::<Vec<_>>(), ["2", "3", "4"]);
+    // The copy of the fourth comes before its turn, but its first attempt, long on its way, has arrived after all.
+    let accepted = hand.client.receive(hand.now, Some(again[2].1), &NoCredentials, &mut []);
+    assert_eq!(accepted, ClientHeard::Session(Heard::Protocol, None));
+    let ranges = [Range { lower: 1, upper: 1 }, Range { lower: 4, upper: 4 }];
+    let mut answer = hand.reply(2, 1);
+    answer.acknowledgement.as_mut().expect("a reply acknowledges").ranges = &ranges;
+    assert!(matches!(hand.hears(hung, &answer), ClientHeard::Session(Heard::Reply { .. }, _)));
+    let ranges = [Range { lower: 1, upper: 2 }, Range { lower: 4, upper: 4 }];
+    let mut answer = hand.reply(3, 2);
+    answer.acknowledgement.as_mut().expect("a reply acknowledges").ranges = &ranges;
+    assert!(matches!(hand.hears(again[0].1, &answer), ClientHeard::Session(Heard::Reply { .. }, _)));
+    while let Some((_, message)) = hand.says() {
+        assert_ne!(value(&message, "MessageNumber"), "4");
+    }
+    // Nor does it stand in the way of what follows.
+    let (_, fifth) = hand.asks();
+    assert_eq!(value(&fifth, "MessageNumber"), "5");
+}
+
+#[test]
 fn the_conversation_is_cancelled_after_the_last_message_has_arrived() {
     let binding = Binding::ws2007_http(Bootstrap::AnonymousForCertificate);
     let mut pair = SessionPair::new(Shape::RequestReply, &v11(), Some(&binding), 12);

@@ -539,8 +539,12 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
 
     /// The sequence is there.
     pub(super) fn opened(&mut self, now: Instant, identifier: Identifier) {
-        let round_trip = self.creating.as_ref().and_then(|creating| creating.round_trip(now));
-        self.creating = None;
+        let fast = self.common.settings.transmission.fast_retransmission.is_some();
+        let round_trip = self.creating.take().and_then(|creating| match fast {
+            // Where nothing is measured from what was sent again, an attempt's lost exchange would never be forgotten.
+            true => creating.certain_round_trip(now),
+            false => creating.round_trip(now),
+        });
         let common = &mut self.common;
         let connection = common.connection();
         common.outbound = Some(Outbound::new(identifier, round_trip, common.shape, &common.settings));

@@ -70,4 +70,10 @@ impl Requestor {
     pub(super) fn round_trip(&self, now: Instant) -> Option<Duration> {
         self.first.map(|first| now.since(first))
     }
+
+    /// From the attempt that was answered to `now`. Only an exchange tells which of several that was (Karn's rule).
+    pub(super) fn certain_round_trip(&self, now: Instant) -> Option<Duration> {
+        let certain = self.exchange.is_some() || self.first == Some(self.attempt);
+        certain.then(|| now.since(self.attempt))
+    }
 }

@@ -65,7 +65,7 @@ impl<P> Slot<P> {
     /// When it is taken for lost, by itself (fast retransmission).
     fn own_time(&self, timeout: Duration) -> Instant {
         let doubled = 1_u64
-            .checked_shl(self.retries)
+            .checked_shl(self.backoff)
             .map_or(u64::MAX, |times| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).saturating_mul(times));
         self.last_attempt.after(Duration::from_millis(doubled))
     }
@@ -578,7 +578,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
     fn offer_again(&mut self, now: Instant) {
         for index in 0..self.in_window() as usize {
             let number = self.start.saturating_add(index as u64);
-            if let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.refused) {
+            if let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.refused && !slot.transferred()) {
                 (slot.refused, slot.hurried, slot.backoff) = (false, false, 0);
                 (slot.wanted, slot.last_attempt) = (true, now);
                 self.cursor = self.cursor.min(number);
