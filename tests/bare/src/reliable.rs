@@ -5,7 +5,9 @@ use soap_session_core::chance::Chance;
 use soap_session_core::exchange::Outgoing;
 use soap_session_core::reliable::{ClientAddresses, Heard, ReliableSettings, SessionPhase, Shape, Told};
 use soap_session_core::secure::NoCredentials;
-use soap_session_core::session::{ClientAction, ClientHeard, ServiceAction, ServiceHeard, SessionClient, SessionService};
+use soap_session_core::session::{
+    ClientAction, ClientHeard, ServiceAction, ServiceHeard, SessionClient, SessionService,
+};
 use soap_session_core::soap::SoapVersion;
 use soap_session_core::time::{Deadline, Instant};
 use soap_session_core::xml::Limits;
@@ -117,8 +119,7 @@ pub(crate) fn session() -> Result<(), Failure> {
     let addresses = ClientAddresses::new("http://localhost/probe", None).ok_or(Failure::Session)?;
     let limits = Limits::default();
     let (shape, soap) = (Shape::RequestReply, SoapVersion::Soap12);
-    let client =
-        SessionClient::plain(settings.clone(), soap, shape, addresses, limits.clone(), Chance::new(&[1; 32]));
+    let client = SessionClient::plain(settings.clone(), soap, shape, addresses, limits.clone(), Chance::new(&[1; 32]));
     let service = SessionService::plain(settings, soap, shape, limits, Chance::new(&[2; 32]));
     let mut wire = Wire { request: [0; 4096], answer: [0; 4096], sent: 0 };
     let mut world = World {
