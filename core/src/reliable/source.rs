@@ -275,14 +275,13 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         }
     }
 
-    /// Messages in the window that count against its size. With fast retransmission those that have arrived do not.
-    fn in_flight(&self) -> u32 {
-        let all = self.in_window();
+    /// Messages in the window that do not count against its size: with fast retransmission those that have arrived.
+    fn not_in_flight(&self) -> u32 {
         if self.fast.is_none() {
-            return all;
+            return 0;
         }
-        let arrived = self.slots.iter().take(all as usize).filter(|slot| slot.transferred()).count();
-        all.saturating_sub(u32::try_from(arrived).unwrap_or(u32::MAX))
+        let arrived = self.slots.iter().take(self.in_window() as usize).filter(|slot| slot.transferred()).count();
+        u32::try_from(arrived).unwrap_or(u32::MAX)
     }
 
     /// Lets messages that wait into the window. WCF counts those in flight against the receiver's room a second time here.
@@ -296,8 +295,10 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
 
     /// Lets messages into the window, `most` at most, as many as it and the receiver have room for.
     fn admit(&mut self, now: Instant, most: u32) {
+        let arrived = self.not_in_flight();
         for _ in 0..most {
-            let (all, flying) = (self.in_window(), self.in_flight());
+            let all = self.in_window();
+            let flying = all.saturating_sub(arrived);
             if flying >= self.window || all >= self.max_window || self.quota == 0 {
                 return;
             }
@@ -578,7 +579,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
     fn offer_again(&mut self, now: Instant) {
         for index in 0..self.in_window() as usize {
             let number = self.start.saturating_add(index as u64);
-            if let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.refused && !slot.transferred()) {
+            if let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.refused) {
                 (slot.refused, slot.hurried, slot.backoff) = (false, false, 0);
                 (slot.wanted, slot.last_attempt) = (true, now);
                 self.cursor = self.cursor.min(number);
@@ -612,7 +613,7 @@ impl<P, const WINDOW: usize> Source<P, WINDOW> {
         for index in from..until {
             let Some(slot) = self.slots.get_mut(index) else { break };
             let arrived = !slot.transferred();
-            (slot.item, slot.wanted) = (None, false);
+            (slot.item, slot.wanted, slot.refused) = (None, false, false);
             let (last_attempt, retries) = (slot.last_attempt, slot.retries);
             if arrived && self.fast.is_some() {
                 self.measure(now, last_attempt, retries);
