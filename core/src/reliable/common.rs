@@ -283,21 +283,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
             code,
             inbound: self.inbound.is_some() && (!outbound || self.outbound.is_none()),
             error: Some(error),
-            time: match error {
-                SessionError::Inactive { timeout } => Some(TimeSpan::new(timeout)),
-                SessionError::Remote { .. }
-                | SessionError::Violation(_)
-                | SessionError::RetriesExhausted { .. }
-                | SessionError::ReplyTimeout { .. }
-                | SessionError::OpenTimeout { .. }
-                | SessionError::CloseTimeout { .. }
-                | SessionError::Rollover
-                | SessionError::Unsendable
-                | SessionError::Aborted
-                | SessionError::Lower
-                | SessionError::StoppedListening
-                | SessionError::UnansweredRequests => None,
-            },
+            time: if let SessionError::Inactive { timeout } = error { Some(TimeSpan::new(timeout)) } else { None },
             exchange,
             relates_to,
             acknowledges: false,

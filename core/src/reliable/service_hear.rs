@@ -250,17 +250,23 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         self.requests.iter().any(|request| matches!(request.state, RequestState::Replied(..)))
     }
 
+    /// A sequence is closed and terminated from its own address, and when every reply is acknowledged.
+    fn check_ending(&self, arrival: &Arrival<'_>) -> Result<(), SessionError> {
+        self.common.check_reply_to(arrival, self.client.as_deref())?;
+        if self.owes_replies() {
+            return Err(SessionError::Violation(Violation::RepliesUnacknowledged));
+        }
+        Ok(())
+    }
+
     fn hear_close_sequence(
         &mut self,
         from: Exchange,
         last: Option<u64>,
         arrival: &Arrival<'_>,
     ) -> Result<Heard, SessionError> {
-        self.common.check_reply_to(arrival, self.client.as_deref())?;
         // WCF wants the client's acknowledgement to say `Final` too, gSOAP's does not. What matters is that it is complete.
-        if self.owes_replies() {
-            return Err(SessionError::Violation(Violation::RepliesUnacknowledged));
-        }
+        self.check_ending(arrival)?;
         self.common.hear_close(last)?;
         self.hold_newest(from, Holding::Close(arrival.message_id.and_then(Identifier::new)));
         Ok(Heard::Protocol)
@@ -272,10 +278,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         last: Option<u64>,
         arrival: &Arrival<'_>,
     ) -> Result<Heard, SessionError> {
-        self.common.check_reply_to(arrival, self.client.as_deref())?;
-        if self.owes_replies() {
-            return Err(SessionError::Violation(Violation::RepliesUnacknowledged));
-        }
+        self.check_ending(arrival)?;
         if let Err(error) = self.common.hear_terminate(last) {
             if self.common.version() == RmVersion::February2005 {
                 return Err(error);
