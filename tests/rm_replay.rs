@@ -19,6 +19,7 @@ mod names;
 mod plan;
 mod report;
 mod service;
+mod table;
 
 pub use arrival::arrival;
 pub use client::replay_client;
@@ -27,3 +28,4 @@ pub use gsoap::{gsoap_client, gsoap_service, gsoap_stories};
 pub use names::Names;
 pub use report::{Message, Report, Verdict, settings, tolerance};
 pub use service::replay_service;
+pub use table::judge;

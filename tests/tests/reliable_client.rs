@@ -258,16 +258,18 @@ fn eager(fast: bool) -> SessionPair {
     pair
 }
 
+/// The next message fares like this, and those behind it arrive.
+fn at_first(fate: Fate) -> Box<dyn FnMut(bool, usize) -> Fate> {
+    let mut next = Some(fate);
+    Box::new(move |_, _| next.take().unwrap_or(Fate::Arrives))
+}
+
 #[test]
 fn an_exchange_that_failed_is_repeated_at_once_if_that_is_wanted() {
     for fast in [true, false] {
         let mut pair = eager(fast);
-        let (began, mut lost) = (pair.now, false);
-        pair.fate = Box::new(move |_, _| {
-            let first = !lost;
-            lost = true;
-            if first { Fate::Lost } else { Fate::Arrives }
-        });
+        let began = pair.now;
+        pair.fate = at_first(Fate::Lost);
         pair.send(Letter::request("urn:n/Ask", "<n xmlns=\"urn:n\"/>")).expect("room");
         pair.run();
         assert_eq!((pair.replies.len(), pair.now), (if fast { 5 } else { 4 }, began));
@@ -280,12 +282,8 @@ fn an_exchange_that_failed_is_repeated_at_once_if_that_is_wanted() {
 fn what_came_before_its_turn_goes_again_when_the_turn_has_come() {
     for fast in [true, false] {
         let mut pair = eager(fast);
-        let (began, mut hung) = (pair.now, false);
-        pair.fate = Box::new(move |_, _| {
-            let first = !hung;
-            hung = true;
-            if first { Fate::Hangs } else { Fate::Arrives }
-        });
+        let began = pair.now;
+        pair.fate = at_first(Fate::Hangs);
         // The first hangs; the service takes the others only behind it.
         for _ in 0..3 {
             pair.send(Letter::request("urn:n/Ask", "<n xmlns=\"urn:n\"/>")).expect("room");
