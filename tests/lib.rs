@@ -6,6 +6,7 @@ pub mod actors;
 mod census;
 pub mod dom;
 pub mod forge;
+pub mod heap_store;
 pub mod opening;
 pub mod pair;
 mod recording;

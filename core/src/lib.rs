@@ -88,5 +88,6 @@ pub mod reliable;
 pub mod secure;
 pub mod session;
 pub mod soap;
+pub mod store;
 pub mod time;
 pub mod xml;
