@@ -84,6 +84,7 @@ pub mod base64;
 pub mod chance;
 pub mod crypto;
 pub mod exchange;
+pub mod lifetime;
 pub mod reliable;
 pub mod secure;
 pub mod session;

@@ -39,6 +39,19 @@ pub enum Deadline {
 }
 
 impl Deadline {
+    /// When what begins at `now` and may take so long has to be done; `None` is without end.
+    pub fn within(now: Instant, allowance: Option<Duration>) -> Self {
+        allowance.map_or(Self::Never, |allowance| Self::At(now.after(allowance)))
+    }
+
+    /// What is left at `now`; `None` is without end.
+    pub const fn remaining(self, now: Instant) -> Option<Duration> {
+        match self {
+            Self::At(at) => Some(at.since(now)),
+            Self::Never => None,
+        }
+    }
+
     /// Has it come?
     pub fn due(self, now: Instant) -> bool {
         self <= Self::At(now)
