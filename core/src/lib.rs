@@ -90,5 +90,6 @@ pub mod secure;
 pub mod session;
 pub mod soap;
 pub mod store;
+pub mod throttle;
 pub mod time;
 pub mod xml;

@@ -3,6 +3,7 @@
 //! `MUTANTS.md` shows that they bite.
 
 mod any_bytes;
+mod arena;
 mod frames;
 mod heads;
 mod moves;
@@ -17,5 +18,6 @@ mod reliable_plans;
 mod room;
 mod same_world;
 mod sessions;
+mod throttle;
 mod wait;
 mod world;
