@@ -67,7 +67,7 @@
 //! [`xml`] reads, canonicalizes and writes; [`soap`] knows envelopes, addressing and faults; [`crypto`] has the algorithm
 //! suites and a trait behind which other primitives fit; [`secure`] is WS-SecureConversation, [`reliable`] is
 //! WS-ReliableMessaging, and [`session`] puts the two together. [`secure::open`] and [`secure::seal`] work on single
-//! messages, for who needs no session.
+//! messages, for who needs no session. [`throttle`] limits calls, sessions and instances, in tables that a [`store`] makes.
 //!
 //! # Memory
 //!

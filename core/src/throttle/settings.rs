@@ -108,9 +108,13 @@ pub enum ThrottleError {
 
 /// Can this limit be set, and with that table? Without a limit any table will do.
 pub(super) fn check(throttle: Throttle, limit: u32, capacity: Option<u32>) -> Result<(), ThrottleError> {
+    if limit == 0 {
+        return Err(ThrottleError::NotPositive { throttle });
+    }
+    if limit > NO_LIMIT {
+        return Err(ThrottleError::TooLarge { throttle, limit });
+    }
     match capacity {
-        _ if limit == 0 => Err(ThrottleError::NotPositive { throttle }),
-        _ if limit > NO_LIMIT => Err(ThrottleError::TooLarge { throttle, limit }),
         Some(capacity) if limit != NO_LIMIT && limit > capacity => {
             Err(ThrottleError::Capacity { throttle, limit, capacity })
         }
