@@ -87,6 +87,7 @@ pub mod exchange;
 pub mod lifetime;
 pub mod reliable;
 pub mod secure;
+pub mod service;
 pub mod session;
 pub mod soap;
 pub mod store;
