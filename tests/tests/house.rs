@@ -92,7 +92,10 @@ fn lower_rooms_do_not_know_higher_ones() {
         ("core/src/crypto", &["xml", "soap", "secure", "reliable", "time", "chance"]),
         ("core/src/secure", &["reliable", "lifetime", "throttle", "session", "door"]),
         ("core/src/secure/trust", &["crypto", "time", "chance"]),
-        ("core/src/lifetime", &["xml", "soap", "crypto", "secure", "reliable", "throttle", "session", "service", "chance"]),
+        (
+            "core/src/lifetime",
+            &["xml", "soap", "crypto", "secure", "reliable", "throttle", "session", "service", "chance"],
+        ),
     ];
     for (room, strangers) in rules {
         for file in sources(&root().join(room)) {

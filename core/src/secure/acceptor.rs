@@ -79,6 +79,8 @@ pub struct Acceptor<
     pub(super) exchanges: Vec<OpenExchange<P>, EXCHANGES>,
     replay: ReplayTable<REPLAY>,
     next_session: u32,
+    /// Used sessions that a room above has not accepted yet.
+    queued: usize,
     pub(super) next_sweep: Deadline,
     pub(super) backend: PhantomData<B>,
 }
@@ -102,6 +104,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             exchanges: Vec::new(),
             replay: ReplayTable::default(),
             next_session: 1,
+            queued: 0,
             next_sweep: Deadline::Never,
             backend: PhantomData,
         }
@@ -115,6 +118,21 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// How many sessions are issued and unused: those that `max_pending_sessions` counts.
     pub fn pending_sessions(&self) -> usize {
         self.sessions.iter().filter(|session| session.is_pending()).count()
+    }
+
+    /// What was agreed on.
+    pub const fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &AcceptorSettings {
+        &self.settings
+    }
+
+    /// How many used sessions wait to be accepted by the room above: `max_pending_sessions` counts them too.
+    pub const fn set_queued(&mut self, queued: usize) {
+        self.queued = queued;
     }
 
     /// A session's state; `None` once it is gone.
@@ -150,6 +168,14 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
                 Ok(())
             }
             None => Err((reply, Misuse::Unknown)),
+        }
+    }
+
+    /// A request gets no reply: HTTP's 202.
+    pub fn finish(&mut self, exchange: Exchange) {
+        let waiting = self.exchanges.iter_mut().find(|open| open.exchange == exchange);
+        if let Some(open) = waiting.filter(|open| open.application().is_some()) {
+            open.answer = Answer::Accepted;
         }
     }
 
@@ -331,7 +357,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let opened = self.open(now, credentials, message, &policy)?;
         let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
         let limit = self.settings.max_pending_sessions;
-        if self.pending_sessions() >= usize::from(limit) || self.sessions.is_full() {
+        let pending = self.pending_sessions().saturating_add(self.queued);
+        if pending >= usize::from(limit) || self.sessions.is_full() {
             return Err(Rejection {
                 refusal: Refusal::TooManySessions { limit },
                 answer: Answer::BootstrapFault(key, BootstrapFault::ServerTooBusy),

@@ -6,11 +6,16 @@
 
 mod action;
 mod client;
+mod endpoint;
 mod heard;
 mod service;
 
 pub use action::{ClientAction, ServiceAction};
 pub use client::SessionClient;
+pub use endpoint::{
+    Answered, Delivered, Disposed, FaultReply, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, PlainLayer,
+    ReliableLayer, SecureLayer, ServiceEndpoint, ServiceLayer, Wording,
+};
 pub use heard::{ClientHeard, Message, NotRead, ServiceHeard};
 pub use service::SessionService;
 

@@ -2,6 +2,7 @@
 
 use super::action::ServiceAction;
 use super::client::blocks_of;
+use super::endpoint::Wording;
 use super::heard::{Message, NotRead, ServiceHeard, message_of};
 use super::{NoCalls, SCRATCH, encryption};
 use crate::chance::Chance;
@@ -94,6 +95,18 @@ where
         let mut service = Self::plain(settings, soap, shape, limits, reliable_entropy);
         (service.security, service.language) = (Some(acceptor), language);
         service
+    }
+
+    /// How the dispatcher's faults are written here.
+    pub(super) fn wording(&self) -> Wording {
+        let Versions { soap, addressing, .. } = self.versions;
+        let form = if self.security.is_some() { FaultForm::Encrypted } else { FaultForm::Clear(addressing) };
+        Wording { soap, addressing, form, language: self.language, addressed: true }
+    }
+
+    /// How messages travel.
+    pub const fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// The calendar clock was set: where it stands now at the driver's zero.

@@ -7,10 +7,12 @@ mod error;
 pub mod fault;
 mod header;
 pub mod names;
+mod plain;
 mod version;
 
 pub use addressing::Addressing;
 pub use error::SoapError;
 pub use fault::{Fault, FaultCode, FaultView};
 pub use header::{Content, HeaderBlock};
+pub use plain::{PlainMessage, write_plain};
 pub use version::{AddressingVersion, RequestType, ScVersion, SoapVersion, TrustVersion};

@@ -11,6 +11,8 @@ pub const SOAP12: &str = "http://www.w3.org/2003/05/soap-envelope";
 pub const WSA_2004: &str = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
 /// WS-Addressing 1.0.
 pub const WSA_10: &str = "http://www.w3.org/2005/08/addressing";
+/// WCF's namespace for faults of addressing in messages without WS-Addressing.
+pub const WSA_NONE: &str = "http://schemas.microsoft.com/ws/2005/05/addressing/none";
 /// WS-Security 1.0 extension elements (`Security`, `SecurityTokenReference`, `BinarySecurityToken`, ...); WS-Security 1.1 keeps it for them.
 pub const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 /// WS-Security 1.1 additions (`SignatureConfirmation`, `TokenType`).

@@ -221,7 +221,7 @@ impl<'a> Reading<'_, 'a> {
         let mut reader = Reader::resume(self.message, span, scope, self.limits)?;
         let Some(start) = reader.next_element()? else { return Ok(()) };
         let soap = self.versions.soap;
-        if !for_us(&reader, soap) {
+        if !soap.is_for_us(&reader) {
             return Ok(());
         }
         let marked =
@@ -365,18 +365,4 @@ impl RmReadError {
     const fn early(problem: RmProblem) -> Self {
         Self { problem, answer: RmAnswer::Nothing, action: Span::new(0, 0), message_id: Span::new(0, 0) }
     }
-}
-
-/// Is the header block, whose start tag was just read, for the ultimate receiver, or for whoever gets it?
-fn for_us(reader: &Reader<'_>, soap: SoapVersion) -> bool {
-    let Some(role) = reader.attribute(soap.namespace(), soap.role_attribute()) else { return true };
-    let known: &[&str] = match soap {
-        SoapVersion::Soap11 => &["", "http://schemas.xmlsoap.org/soap/actor/next"],
-        SoapVersion::Soap12 => &[
-            "",
-            "http://www.w3.org/2003/05/soap-envelope/role/next",
-            "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver",
-        ],
-    };
-    known.iter().any(|known| role.eq(known))
 }
