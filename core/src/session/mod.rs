@@ -13,7 +13,7 @@ mod service;
 pub use action::{ClientAction, ServiceAction};
 pub use client::SessionClient;
 pub use endpoint::{
-    Answered, Delivered, Disposed, FaultReply, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, PlainLayer,
+    CallAnswer, Delivered, Disposed, FaultReply, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, PlainLayer,
     ReliableLayer, SecureLayer, ServiceEndpoint, ServiceLayer, Wording,
 };
 pub use heard::{ClientHeard, Message, NotRead, ServiceHeard};

@@ -71,7 +71,7 @@ pub struct Disposed(pub Option<InstanceId>);
 
 /// How the application answers a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Answered<P> {
+pub enum CallAnswer<P> {
     /// With a reply, or with a fault that its operation declares.
     Reply(P),
     /// Without: a one-way operation, or one whose reply is nothing.
@@ -335,19 +335,19 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         host: &mut ServiceHost<Kept, S>,
         call: CallId,
         kept: Kept,
-        answer: Answered<P>,
+        answer: CallAnswer<P>,
     ) -> Result<Disposed, HostRefused> {
         let outcome = match answer {
-            Answered::Reply(reply) => {
+            CallAnswer::Reply(reply) => {
                 // Refused if the session ended meanwhile: then nobody waits.
                 let _ = self.layer.reply(now, kept, reply);
                 Outcome::Handled
             }
-            Answered::Nothing => {
+            CallAnswer::Nothing => {
                 self.layer.finish(kept);
                 Outcome::Handled
             }
-            Answered::Unhandled => {
+            CallAnswer::Unhandled => {
                 let reply = self.fault_reply(kept, &[], DispatchFault::InternalServiceFault);
                 let _ = self.layer.reply(now, kept, reply);
                 Outcome::Unhandled
