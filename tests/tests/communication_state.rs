@@ -83,7 +83,7 @@ mod created {
         let mut life = at(Created);
         assert_eq!(life.open(START), Ok(()));
         assert!(life.fault("no such host"));
-        assert_eq!((life.state(), life.first_fault()), (Faulted, Some("no such host")));
+        assert_eq!((life.state(), life.first_fault()), (Faulted, Some(&"no such host")));
     }
 
     #[test]
@@ -281,7 +281,7 @@ mod faulted {
         let mut life = at(Faulted);
         let report = Refused { refusal: Refusal::Faulted, first: Some("first") };
         assert_eq!(life.close(START), Closing::AbortAndReport(report));
-        assert_eq!((life.state(), life.first_fault()), (Closed, Some("first")));
+        assert_eq!((life.state(), life.first_fault()), (Closed, Some(&"first")));
         assert_eq!(life.close(START), Closing::Nothing, "it is told once");
     }
 

@@ -34,7 +34,7 @@ pub enum Closing<R> {
     Nothing,
 }
 
-impl<R: Copy> Lifetime<R> {
+impl<R: Clone> Lifetime<R> {
     /// One that was just made.
     pub const fn new(timeouts: Timeouts) -> Self {
         Self {
@@ -58,8 +58,8 @@ impl<R: Copy> Lifetime<R> {
     }
 
     /// What made it fault first; kept after a close.
-    pub const fn first_fault(&self) -> Option<R> {
-        self.first
+    pub const fn first_fault(&self) -> Option<&R> {
+        self.first.as_ref()
     }
 
     /// Was it given up: by an abort, by closing what was not open, or by a close that failed?
@@ -90,7 +90,7 @@ impl<R: Copy> Lifetime<R> {
         match self.course(verb) {
             Course::Refuse(refusal) => {
                 let faulted = self.state == CommunicationState::Faulted;
-                Err(Refused { refusal, first: self.first.filter(|_| faulted) })
+                Err(Refused { refusal, first: self.first.clone().filter(|_| faulted) })
             }
             Course::Open
             | Course::Graceful
@@ -149,7 +149,7 @@ impl<R: Copy> Lifetime<R> {
                 Closing::Abort
             }
             Course::AbortAndReport => {
-                let refused = Refused { refusal: super::Refusal::Faulted, first: self.first };
+                let refused = Refused { refusal: super::Refusal::Faulted, first: self.first.clone() };
                 self.close_called = true;
                 self.abort();
                 Closing::AbortAndReport(refused)

@@ -437,7 +437,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
 
     /// When the other side is asked whether it is there: half the inactivity timeout after the last thing sent or heard, and
     /// after an unanswered question that much divided by the retries. While it has no room, at least every half send timeout.
-    fn poll_at(&self) -> Deadline {
+    pub(super) fn poll_at(&self) -> Deadline {
         let common = &self.common;
         let Some(outbound) = common.outbound.as_ref() else { return Deadline::Never };
         if common.phase != SessionPhase::Opened && outbound.phase != SourcePhase::Draining {

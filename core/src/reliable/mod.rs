@@ -33,6 +33,7 @@ mod arrival;
 mod client;
 mod client_frames;
 mod client_hear;
+mod client_timers;
 mod common;
 mod destination;
 mod duplex;
@@ -60,6 +61,7 @@ pub use arrival::{
     AcknowledgementHeader, Arrival, IncompleteSequenceBehavior, Offer, RmBody, RmFaultKind, RmFaultSeen, SequenceHeader,
 };
 pub use client::{Client, ClientAddresses, ClientWant, LONGEST_ADDRESS};
+pub use client_timers::ReliableTimers;
 pub use common::{Heard, Shape, Told};
 pub use frame::{Acknowledgement, FaultReason, Frame, FrameAction, FrameBody, HeaderOrder, RmFault, SequencePlace};
 pub use identifier::{Identifier, LONGEST_IDENTIFIER};

@@ -98,14 +98,18 @@ impl ClientToken {
         if derived { self.keys.keys() } else { MessageKeys::Underived(&self.key) }
     }
 
-    /// WCF's rule: at 60 % of the lifetime, or after the renewal interval, whichever comes first.
     pub(super) fn renewal_due(&self, wall: UnixMillis, settings: &InitiatorSettings) -> bool {
+        wall >= self.renewal_at(settings)
+    }
+
+    /// WCF's rule: at 60 % of the lifetime, or after the renewal interval, whichever comes first.
+    pub(super) fn renewal_at(&self, settings: &InitiatorSettings) -> UnixMillis {
         let life = self.valid_to.0.saturating_sub(self.valid_from.0);
         let percent = i64::from(settings.renewal_threshold_percent);
         // Divided first, so that a lifetime without end does not overflow.
         let share = (life / 100).saturating_mul(percent).saturating_add((life % 100).saturating_mul(percent) / 100);
         let threshold = UnixMillis(self.valid_from.0.saturating_add(share));
-        wall >= threshold.min(self.valid_from.after(settings.key_renewal_interval))
+        threshold.min(self.valid_from.after(settings.key_renewal_interval))
     }
 }
 
@@ -132,6 +136,11 @@ impl ClientTokens {
         if self.previous.as_ref().is_some_and(|(_, since)| now >= since.after(rollover)) {
             self.previous = None;
         }
+    }
+
+    /// When the token before the last renewal was replaced, while it is kept.
+    pub(super) fn replaced_at(&self) -> Option<Instant> {
+        self.previous.as_ref().map(|(_, since)| *since)
     }
 
     pub(super) const fn keyring<'t>(&'t self, wrapped: Option<&'t Wrapped>) -> ClientKeyring<'t> {

@@ -25,6 +25,7 @@ mod initiator;
 mod initiator_messages;
 mod initiator_poll;
 mod initiator_receive;
+mod initiator_view;
 mod keyring;
 mod numbers;
 mod open;

@@ -50,10 +50,10 @@ pub struct SessionClient<
     const REPLAY: usize = 256,
     B = RustCrypto,
 > {
-    security: Option<Initiator<NoCalls, E, 1, REPLAY, B>>,
-    reliable: Client<P, E, WINDOW, RANGES, EXCHANGES>,
-    versions: Versions,
-    limits: Limits,
+    pub(super) security: Option<Initiator<NoCalls, E, 1, REPLAY, B>>,
+    pub(super) reliable: Client<P, E, WINDOW, RANGES, EXCHANGES>,
+    pub(super) versions: Versions,
+    pub(super) limits: Limits,
     language: &'static str,
 }
 

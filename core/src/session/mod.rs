@@ -5,12 +5,18 @@
 //! token.
 
 mod action;
+mod channel;
 mod client;
+mod client_view;
 mod endpoint;
 mod heard;
 mod service;
 
 pub use action::{ClientAction, ServiceAction};
+pub use channel::{
+    Answered, CallId, CallRefused, ChannelAction, ChannelError, ChannelEvent, ChannelHeard, ClientChannel, CloseBegun,
+    OperationUse, PlainClient, TimedOutAt, WcfText, fault_exception,
+};
 pub use client::SessionClient;
 pub use endpoint::{
     CallAnswer, Delivered, Disposed, FaultReply, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, PlainLayer,
