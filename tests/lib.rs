@@ -7,6 +7,7 @@ mod census;
 pub mod dom;
 pub mod forge;
 pub mod heap_store;
+pub mod host_replay;
 pub mod opening;
 pub mod pair;
 mod recording;

@@ -62,6 +62,11 @@ pub fn rm_stories() -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// What a story's timeline tells beside its messages, of any story.
+pub fn moments(name: &str) -> Vec<Moment> {
+    timeline::read(name)
+}
+
 /// One story.
 #[derive(Clone, Debug)]
 pub struct RmStory {

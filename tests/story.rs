@@ -80,6 +80,11 @@ impl Config {
         self.0.keys().map(String::as_str).filter(|key| !key.is_empty())
     }
 
+    /// The same without these keys.
+    pub(crate) fn without(&self, keys: &[&str]) -> Self {
+        Self(self.0.iter().filter(|(key, _)| !keys.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect())
+    }
+
     /// A value.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)

@@ -80,6 +80,8 @@ pub enum State {
     Closed,
     /// Broken.
     Faulted,
+    /// There is no channel: it could not be made.
+    None,
 }
 
 /// What a client's application asked for.
@@ -141,6 +143,7 @@ impl State {
             "Closing" => Self::Closing,
             "Closed" => Self::Closed,
             "Faulted" => Self::Faulted,
+            "-" => Self::None,
             other => panic!("{other} is no state"),
         }
     }

@@ -190,6 +190,11 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         self.common.inbound.as_ref().map(|inbound| &inbound.identifier)
     }
 
+    /// The identifier of the secure conversation that the session is bound to.
+    pub const fn token(&self) -> Option<&Identifier> {
+        self.token.as_ref()
+    }
+
     /// The state. [`SessionPhase::Opening`]: not accepted yet.
     pub const fn phase(&self) -> SessionPhase {
         self.common.phase

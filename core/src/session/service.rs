@@ -318,6 +318,7 @@ where
         if let Some((id, told)) = told {
             return Ok(ServiceAction::Told(id, told));
         }
+        self.end_conversations();
         self.reliable.forget_spent();
         let mut sweep = Deadline::Never;
         if let Some(security) = &mut self.security {
@@ -333,6 +334,17 @@ where
         match self.reliable.next(now) {
             Some(want) => self.transmit(now, want, out),
             None => Ok(ServiceAction::Wait(self.reliable.deadline().min(sweep))),
+        }
+    }
+
+    /// A session that broke takes its conversation with it, once it has said its last: as in WCF, where the one is the other's
+    /// channel. One that closed in good order leaves it to be cancelled.
+    fn end_conversations(&mut self) {
+        let Some(security) = &mut self.security else { return };
+        for session in self.reliable.sessions().filter(|session| session.is_spent() && session.error().is_some()) {
+            if let Some(id) = session.token().and_then(|token| security.named(token.as_bytes())) {
+                let _ = security.abort(id);
+            }
         }
     }
 
