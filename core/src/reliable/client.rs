@@ -360,6 +360,21 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         self.common.deadline().min(create).min(close).min(poll).min(self.reply_deadline())
     }
 
+    /// Until when nothing happens by itself while nothing can be sent: the layer below is busy, and what is wanted waits for it.
+    /// That something is to be sent by now is then no reason to be asked again.
+    pub fn unsent_deadline(&self) -> Deadline {
+        let common = &self.common;
+        if common.phase.is_over() {
+            return Deadline::Never;
+        }
+        let create = self.creating.as_ref().map_or(Deadline::Never, |creating| Deadline::At(creating.until()));
+        let close =
+            if common.phase == SessionPhase::Closing { Deadline::At(common.close_until) } else { Deadline::Never };
+        let source = common.outbound.as_ref().map(|outbound| &outbound.source);
+        let source = source.map_or(Deadline::Never, |source| source.timer().min(source.next_give_up()));
+        common.inactive_at().min(create).min(close).min(source).min(self.reply_deadline())
+    }
+
     /// It was written, and goes out now. Over HTTP it opens the exchange that is returned; the answer is told to
     /// [`hear`](Self::hear), a failure to [`exchange_failed`](Self::exchange_failed).
     pub fn sent(&mut self, now: Instant, want: ClientWant) -> Option<Exchange> {
