@@ -16,7 +16,7 @@ use super::identifier::Identifier;
 use super::outbound::{Outbound, OutboundWant};
 use super::phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
 use super::ranges::Range;
-use super::reason::{SendRefused, SessionError};
+use super::reason::{SendRefused, SessionError, Unwritten};
 use super::requestor::Requestor;
 use super::settings::ReliableSettings;
 use super::source::{Slot, Ticket};
@@ -203,6 +203,25 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             self.common.owed.fault = None;
         }
         self.common.fault(SessionError::Unsendable, true);
+        self.creating = None;
+    }
+
+    /// [`frame`](Self::frame) has nothing for what [`next`](Self::next) has just named. The session ends by that, loudly: waiting
+    /// would be for ever, as the same want comes first again each time.
+    pub fn unwritten(&mut self, want: ClientWant) {
+        match want {
+            ClientWant::Fault => self.common.owed.fault = None,
+            ClientWant::TerminateResponse => self.common.owed.terminate = None,
+            ClientWant::Create
+            | ClientWant::CloseResponse
+            | ClientWant::Ask
+            | ClientWant::Message(_)
+            | ClientWant::Close
+            | ClientWant::Terminate
+            | ClientWant::Acknowledge
+            | ClientWant::Poll => {}
+        }
+        self.common.fault(SessionError::Unwritten(Unwritten::Client(want)), true);
         self.creating = None;
     }
 

@@ -301,7 +301,12 @@ where
     /// Writes the message for `want`, sealed if there is a conversation. Only when it is written, anything changes.
     fn transmit<'o>(&mut self, now: Instant, want: ClientWant, out: &'o mut [u8]) -> ClientAction<'o, P> {
         let versions = self.versions;
-        let Some(frame) = self.reliable.frame(want) else { return ClientAction::Wait(self.reliable.deadline()) };
+        // Unreachable from outside: nothing comes between `next`, which names only what is there, and this. Should it be reached
+        // all the same, the application hears of it: the same want would come first for ever.
+        let Some(frame) = self.reliable.frame(want) else {
+            self.reliable.unwritten(want);
+            return self.reliable.told(now).map_or(ClientAction::Wait(Deadline::At(now)), ClientAction::Told);
+        };
         // The action is kept behind the message: what it is borrowed from changes when the message goes.
         let have = out.len();
         let uri = frame.action_uri(versions);
