@@ -73,6 +73,9 @@ pub struct Kept {
 /// Exchanges of copies have numbers from here.
 const COPIES: u32 = 1 << 30;
 
+/// How long the driver waits for the answer of an exchange: WCF's send timeout.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The client's machine.
 pub type Client = SessionClient<Letter, Chance, 8, 9, 32>;
 /// The service's machine.
@@ -89,7 +92,7 @@ pub enum Fate {
     Twice(u64, u64),
     /// It is lost, and the exchange with it.
     Lost,
-    /// It is lost, and nobody is told.
+    /// It is lost, and so is the exchange, which the client is told after [`PATIENCE`].
     Hangs,
 }
 
@@ -108,6 +111,8 @@ pub struct SessionPair {
     pub now: Instant,
     /// Messages under way, by the time of their arrival.
     under_way: BTreeMap<(Instant, usize), Flying>,
+    /// Exchanges that are given up, and when.
+    waiting: VecDeque<(Instant, Exchange)>,
     /// The number of the next exchange that a copy of a request came by.
     next_copy: u32,
     /// Messages that were refused or not read.
@@ -176,6 +181,7 @@ impl SessionPair {
             paper: Paper { password: "wonder".into() },
             now: Instant::from_millis(1000),
             under_way: BTreeMap::new(),
+            waiting: VecDeque::new(),
             next_copy: COPIES,
             not_read: 0,
             kept: BTreeMap::new(),
@@ -261,7 +267,8 @@ impl SessionPair {
             other => panic!("the service is not waiting: {:.40}", format!("{other:?}")),
         };
         let wire = self.under_way.first_key_value().map_or(Deadline::Never, |((at, _), _)| Deadline::At(*at));
-        client.min(service).min(wire)
+        let patience = self.waiting.front().map_or(Deadline::Never, |(at, _)| Deadline::At(*at));
+        client.min(service).min(wire).min(patience)
     }
 
     /// Puts a message on the wire. The client learns at once that its exchange has failed, if it does.
@@ -269,6 +276,11 @@ impl SessionPair {
         self.sent += 1;
         let fate = (self.fate)(client, self.sent);
         self.wire.push((client, bytes.clone()));
+        let ours = exchange.filter(|exchange| exchange.0 < COPIES);
+        // Answers of a connection come by themselves: nothing but patience tells that the one to a trust request is lost.
+        if let Some(exchange) = ours.filter(|_| fate == Fate::Hangs || (client && self.shape == Shape::Duplex)) {
+            self.waiting.push_back((self.now.after(PATIENCE), exchange));
+        }
         let after = |millis| self.now.after(Duration::from_millis(millis));
         match fate {
             Fate::Arrives => drop(self.under_way.insert((self.now, self.sent), (client, exchange, bytes))),
@@ -289,7 +301,7 @@ impl SessionPair {
                 self.under_way.insert((second, self.sent), (client, copy, bytes));
             }
             Fate::Lost => {
-                if let Some(exchange) = exchange.filter(|exchange| exchange.0 < COPIES) {
+                if let Some(exchange) = ours {
                     let _ = self.client.exchange_failed(self.now, exchange);
                 }
             }
@@ -297,8 +309,16 @@ impl SessionPair {
         }
     }
 
-    /// What is due arrives.
+    /// What is due arrives, and what has not arrived for long is given up.
     fn arrive(&mut self) {
+        while let Some((at, exchange)) = self.waiting.front().copied()
+            && at <= self.now
+        {
+            self.waiting.pop_front();
+            self.arrived += 1;
+            // One that has its answer is not known any more.
+            let _ = self.client.exchange_failed(self.now, exchange);
+        }
         while let Some(((at, serial), _)) = self.under_way.first_key_value()
             && *at <= self.now
         {

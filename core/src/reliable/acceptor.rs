@@ -14,7 +14,7 @@ use super::common::{Heard, Shape, Told};
 use super::frame::{Frame, FrameAction, FrameBody, RmFault};
 use super::identifier::Identifier;
 use super::phase::SessionPhase;
-use super::reason::SessionError;
+use super::reason::{SessionError, Unwritten};
 use super::service::{Holding, ReliableSessionId, Service, ServiceWant};
 use super::settings::ReliableSettings;
 use super::version::RmVersion;
@@ -358,7 +358,20 @@ impl<
         match want {
             AcceptorWant::Session(id, want) => {
                 if let Some(session) = self.session_mut(id) {
-                    session.unsendable(want);
+                    session.unsendable(want, SessionError::Unsendable);
+                }
+            }
+            AcceptorWant::Refusal(_) => self.sent(now, want),
+        }
+    }
+
+    /// [`frame`](Self::frame) has nothing for what [`next`](Self::next) has just named, though it is one with a message. Its
+    /// session ends by that, loudly: it would go on without what the other side waits for.
+    pub fn unwritten(&mut self, now: Instant, want: AcceptorWant) {
+        match want {
+            AcceptorWant::Session(id, want) => {
+                if let Some(session) = self.session_mut(id) {
+                    session.unsendable(want, SessionError::Unwritten(Unwritten::Service(want)));
                 }
             }
             AcceptorWant::Refusal(_) => self.sent(now, want),

@@ -16,7 +16,7 @@ use super::identifier::Identifier;
 use super::outbound::{Outbound, OutboundWant};
 use super::phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
 use super::ranges::Range;
-use super::reason::{SendRefused, SessionError};
+use super::reason::{SendRefused, SessionError, Unwritten};
 use super::requestor::Requestor;
 use super::settings::ReliableSettings;
 use super::source::{Slot, Ticket};
@@ -206,6 +206,25 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         self.creating = None;
     }
 
+    /// [`frame`](Self::frame) has nothing for what [`next`](Self::next) has just named. The session ends by that, loudly: waiting
+    /// would be for ever, as the same want comes first again each time.
+    pub fn unwritten(&mut self, want: ClientWant) {
+        match want {
+            ClientWant::Fault => self.common.owed.fault = None,
+            ClientWant::TerminateResponse => self.common.owed.terminate = None,
+            ClientWant::Create
+            | ClientWant::CloseResponse
+            | ClientWant::Ask
+            | ClientWant::Message(_)
+            | ClientWant::Close
+            | ClientWant::Terminate
+            | ClientWant::Acknowledge
+            | ClientWant::Poll => {}
+        }
+        self.common.fault(SessionError::Unwritten(Unwritten::Client(want)), true);
+        self.creating = None;
+    }
+
     /// An exchange ended without an answer. The message counts as lost and its timer goes on; a request of the protocol is
     /// repeated after its interval.
     pub fn exchange_failed(&mut self, now: Instant, exchange: Exchange) {
@@ -358,6 +377,21 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         // Without an exchange for it no question is asked.
         let poll = if self.exchanges.is_full() { Deadline::Never } else { self.poll_at() };
         self.common.deadline().min(create).min(close).min(poll).min(self.reply_deadline())
+    }
+
+    /// Until when nothing happens by itself while nothing can be sent: the layer below is busy, and what is wanted waits for it.
+    /// That something is to be sent by now is then no reason to be asked again.
+    pub fn unsent_deadline(&self) -> Deadline {
+        let common = &self.common;
+        if common.phase.is_over() {
+            return Deadline::Never;
+        }
+        let create = self.creating.as_ref().map_or(Deadline::Never, |creating| Deadline::At(creating.until()));
+        let close =
+            if common.phase == SessionPhase::Closing { Deadline::At(common.close_until) } else { Deadline::Never };
+        let source = common.outbound.as_ref().map(|outbound| &outbound.source);
+        let source = source.map_or(Deadline::Never, |source| source.timer().min(source.next_give_up()));
+        common.inactive_at().min(create).min(close).min(source).min(self.reply_deadline())
     }
 
     /// It was written, and goes out now. Over HTTP it opens the exchange that is returned; the answer is told to

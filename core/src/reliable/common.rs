@@ -273,6 +273,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
             | SessionError::CloseTimeout { .. }
             | SessionError::Rollover
             | SessionError::Unsendable
+            | SessionError::Unwritten(_)
             | SessionError::Aborted
             | SessionError::Lower
             | SessionError::StoppedListening
@@ -583,6 +584,7 @@ fn fault_kind(version: RmVersion, error: SessionError) -> (RmFaultKind, FaultCod
         | SessionError::OpenTimeout { .. }
         | SessionError::CloseTimeout { .. }
         | SessionError::Unsendable
+        | SessionError::Unwritten(_)
         | SessionError::Aborted
         | SessionError::Lower => (RmFaultKind::SequenceTerminated, FaultCode::Receiver),
     }

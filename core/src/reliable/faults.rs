@@ -70,7 +70,10 @@ const fn terminated(error: SessionError) -> &'static str {
     match error {
         SessionError::RetriesExhausted { .. } => reasons::RETRIES,
         SessionError::ReplyTimeout { .. } => reasons::STOPPED_WAITING,
-        SessionError::Aborted | SessionError::CloseTimeout { .. } | SessionError::Unsendable => reasons::ABORTED,
+        SessionError::Aborted
+        | SessionError::CloseTimeout { .. }
+        | SessionError::Unsendable
+        | SessionError::Unwritten(_) => reasons::ABORTED,
         SessionError::StoppedListening => reasons::CLOSING,
         SessionError::UnansweredRequests => {
             "The service closed its end before every request was answered. The reliable session cannot continue."

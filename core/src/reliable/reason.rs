@@ -1,7 +1,9 @@
 //! Why sessions end, and what a caller may not do.
 
 use super::arrival::RmFaultKind;
+use super::client::ClientWant;
 use super::phase::SessionPhase;
+use super::service::ServiceWant;
 use crate::soap::FaultCode;
 use crate::time::Duration;
 use core::fmt;
@@ -54,6 +56,8 @@ pub enum SessionError {
     /// A message cannot be written: what the application handed over is not well-formed. Its number is taken, so that the
     /// sequence cannot go on without it.
     Unsendable,
+    /// The machine wanted to send something and had nothing to write in it: a defect of this library, to be reported.
+    Unwritten(Unwritten),
     /// The application gave up.
     Aborted,
     /// The layer below failed for good: the secure conversation, or the connection.
@@ -62,6 +66,15 @@ pub enum SessionError {
     StoppedListening,
     /// A service closed while requests waited for their replies.
     UnansweredRequests,
+}
+
+/// What a machine wanted to send and could not write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unwritten {
+    /// A client's.
+    Client(ClientWant),
+    /// A service's.
+    Service(ServiceWant),
 }
 
 /// What the other side did wrong.
@@ -131,12 +144,21 @@ impl fmt::Display for SessionError {
             }
             Self::Rollover => f.write_str("the sequence has no more message numbers: open a new session"),
             Self::Unsendable => f.write_str("a message of the application cannot be written, and its number is taken"),
+            Self::Unwritten(Unwritten::Client(want)) => unwritten(f, want),
+            Self::Unwritten(Unwritten::Service(want)) => unwritten(f, want),
             Self::Aborted => f.write_str("the application aborted the session"),
             Self::Lower => f.write_str("the conversation or connection below failed"),
             Self::StoppedListening => f.write_str("a message came after the application had stopped to take any"),
             Self::UnansweredRequests => f.write_str("the service closed the session while requests waited for replies"),
         }
     }
+}
+
+fn unwritten(f: &mut fmt::Formatter<'_>, want: &dyn fmt::Debug) -> fmt::Result {
+    write!(
+        f,
+        "{want:?} was to be sent, and there was nothing to write in it: a defect of soap-session, please report it"
+    )
 }
 
 impl core::error::Error for SessionError {}

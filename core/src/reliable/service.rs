@@ -336,8 +336,8 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         self.drop_exchanges();
     }
 
-    /// The message for `want` cannot be written, or has nobody left to go to. The session ends by that.
-    pub(super) fn unsendable(&mut self, want: ServiceWant) {
+    /// The message for `want` cannot be written, or has nobody left to go to. The session ends by this error.
+    pub(super) fn unsendable(&mut self, want: ServiceWant, error: SessionError) {
         let exchange = match want {
             ServiceWant::Answer(exchange) | ServiceWant::Empty(exchange) | ServiceWant::Drop(exchange) => {
                 Some(exchange)
@@ -358,7 +358,10 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
             }
         }
         self.common.owed.fault = None;
-        self.fail(SessionError::Unsendable);
+        if want == ServiceWant::TerminateResponse {
+            self.common.owed.terminate = None;
+        }
+        self.fail(error);
     }
 
     /// Ends the session by this error.

@@ -170,12 +170,12 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     /// An exchange ended without an answer: connection lost, timed out, or an empty error.
     ///
     /// As WCF's client: without a token it is a fault, during a cancellation the end; a lost call is only that call's
-    /// failure.
+    /// failure. A lost renewal is the failure of the calls that waited for it: they are dropped, the conversation stays open,
+    /// and the next call renews again.
     pub fn exchange_failed(&mut self, exchange: Exchange) -> Option<Failure> {
         if self.trust.as_ref().is_some_and(|trust| trust.exchange == exchange) {
             let closing = self.phase == InitiatorPhase::Closing;
-            self.trust = None;
-            self.fault();
+            self.trust_failed();
             return Some(if closing { Failure::CloseUnconfirmed } else { Failure::NoAnswer });
         }
         self.take_call(exchange).map(|_| Failure::NoAnswer)
@@ -246,6 +246,16 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     pub(super) fn fault(&mut self) {
         let _ = self.step(InitiatorEvent::Fault);
         self.end();
+    }
+
+    /// A trust request came to nothing. WCF's client has the calls that wait for a renewal fail and keeps its old key and its
+    /// channel; without a token it faults.
+    pub(super) fn trust_failed(&mut self) {
+        self.trust = None;
+        match self.step(InitiatorEvent::RenewalFailed) {
+            Ok(()) => self.calls.retain(|call| call.request.is_none()),
+            Err(_) => self.fault(),
+        }
     }
 
     /// Forgets keys and calls once the conversation is over.

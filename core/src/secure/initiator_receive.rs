@@ -54,8 +54,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             return Ok(match self.receive_trust(now, credentials, message) {
                 Ok(received) => received,
                 Err(failure) => {
-                    self.trust = None;
-                    self.fault();
+                    self.trust_failed();
                     Received::Failed(failure)
                 }
             });

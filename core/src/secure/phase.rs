@@ -31,6 +31,8 @@ pub enum InitiatorEvent {
     Token,
     /// The key has to be renewed before the next call.
     RenewDue,
+    /// The renewal came to nothing: the next call tries again.
+    RenewalFailed,
     /// The application closes.
     Close,
     /// The service confirmed the cancellation, or it can no longer be had.
@@ -49,14 +51,14 @@ impl InitiatorPhase {
     /// The state after `event`; `None` refuses it.
     ///
     /// ```text
-    ///          | Open     Token    RenewDue  Close    Cancelled Abort   Fault
-    /// Created  | Issuing  -        -         Closed   -         Closed  Faulted
-    /// Issuing  | -        Opened   -         Closed   -         Closed  Faulted
-    /// Opened   | -        -        Renewing  Closing  -         Closed  Faulted
-    /// Renewing | -        Opened   -         Closing  -         Closed  Faulted
-    /// Closing  | -        -        -         Closing  Closed    Closed  Closed
-    /// Closed   | -        -        -         Closed   -         Closed  -
-    /// Faulted  | -        -        -         -        -         Closed  -
+    ///          | Open     Token    RenewDue  RenewalFailed Close    Cancelled Abort   Fault
+    /// Created  | Issuing  -        -         -             Closed   -         Closed  Faulted
+    /// Issuing  | -        Opened   -         -             Closed   -         Closed  Faulted
+    /// Opened   | -        -        Renewing  -             Closing  -         Closed  Faulted
+    /// Renewing | -        Opened   -         Opened        Closing  -         Closed  Faulted
+    /// Closing  | -        -        -         -             Closing  Closed    Closed  Closed
+    /// Closed   | -        -        -         -             Closed   -         Closed  -
+    /// Faulted  | -        -        -         -             -        -         Closed  -
     /// ```
     pub const fn next(self, event: InitiatorEvent) -> Option<Self> {
         use InitiatorEvent as E;
@@ -64,6 +66,7 @@ impl InitiatorPhase {
             (Self::Created, E::Open) => Some(Self::Issuing),
             (Self::Issuing | Self::Renewing, E::Token) => Some(Self::Opened),
             (Self::Opened, E::RenewDue) => Some(Self::Renewing),
+            (Self::Renewing, E::RenewalFailed) => Some(Self::Opened),
             (Self::Created | Self::Issuing | Self::Closed, E::Close) => Some(Self::Closed),
             (Self::Opened | Self::Renewing | Self::Closing, E::Close) => Some(Self::Closing),
             (Self::Closing, E::Cancelled | E::Fault) => Some(Self::Closed),
@@ -74,6 +77,10 @@ impl InitiatorPhase {
             | (
                 Self::Created | Self::Issuing | Self::Renewing | Self::Closing | Self::Closed | Self::Faulted,
                 E::RenewDue,
+            )
+            | (
+                Self::Created | Self::Issuing | Self::Opened | Self::Closing | Self::Closed | Self::Faulted,
+                E::RenewalFailed,
             )
             | (Self::Faulted, E::Close)
             | (
@@ -87,8 +94,16 @@ impl InitiatorPhase {
 
 impl InitiatorEvent {
     /// All events, in chart order.
-    pub const ALL: [Self; 7] =
-        [Self::Open, Self::Token, Self::RenewDue, Self::Close, Self::Cancelled, Self::Abort, Self::Fault];
+    pub const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Token,
+        Self::RenewDue,
+        Self::RenewalFailed,
+        Self::Close,
+        Self::Cancelled,
+        Self::Abort,
+        Self::Fault,
+    ];
 }
 
 /// States of one session on the service's side.

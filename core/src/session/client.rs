@@ -144,8 +144,9 @@ where
     pub fn exchange_failed(&mut self, now: Instant, exchange: Exchange) -> Option<Failure> {
         match (inner(exchange), &mut self.security) {
             ((exchange, TRUST), Some(security)) => {
+                let renewing = security.phase() == InitiatorPhase::Renewing;
                 let failure = security.exchange_failed(exchange);
-                self.follow_conversation();
+                self.follow_failure(now, renewing);
                 failure
             }
             ((exchange, _), _) => {
@@ -230,11 +231,12 @@ where
         let want = self.reliable.next(now);
         self.drive_conversation(now, want.is_some());
         if self.conversation_wants() {
-            return self.poll_conversation(now, credentials, out);
+            return self.poll_conversation(now, want.is_some(), credentials, out);
         }
         match want {
             Some(want) if self.can_seal() => self.transmit(now, want, out),
-            Some(_) | None => ClientAction::Wait(self.reliable.deadline()),
+            Some(_) => ClientAction::Wait(self.reliable.unsent_deadline()),
+            None => ClientAction::Wait(self.reliable.deadline()),
         }
     }
 
@@ -276,10 +278,12 @@ where
     fn poll_conversation<'o, C: Credentials + ?Sized>(
         &mut self,
         now: Instant,
+        wants: bool,
         credentials: &C,
         out: &'o mut [u8],
     ) -> ClientAction<'o, P> {
-        let wait = self.reliable.deadline();
+        // What is wanted by now waits for the conversation.
+        let wait = if wants { self.reliable.unsent_deadline() } else { self.reliable.deadline() };
         let Some(security) = &mut self.security else { return ClientAction::Wait(wait) };
         match security.poll(now, credentials, out) {
             Ok(InitiatorAction::Transmit { exchange, action, message }) => {
@@ -297,7 +301,12 @@ where
     /// Writes the message for `want`, sealed if there is a conversation. Only when it is written, anything changes.
     fn transmit<'o>(&mut self, now: Instant, want: ClientWant, out: &'o mut [u8]) -> ClientAction<'o, P> {
         let versions = self.versions;
-        let Some(frame) = self.reliable.frame(want) else { return ClientAction::Wait(self.reliable.deadline()) };
+        // Unreachable from outside: nothing comes between `next`, which names only what is there, and this. Should it be reached
+        // all the same, the application hears of it: the same want would come first for ever.
+        let Some(frame) = self.reliable.frame(want) else {
+            self.reliable.unwritten(want);
+            return self.reliable.told(now).map_or(ClientAction::Wait(Deadline::At(now)), ClientAction::Told);
+        };
         // The action is kept behind the message: what it is borrowed from changes when the message goes.
         let have = out.len();
         let uri = frame.action_uri(versions);
@@ -336,6 +345,20 @@ where
         }
     }
 
+    /// A trust request has failed. A renewal takes the message that waited for it along: it counts as sent and lost, as with
+    /// WCF, whose sending fails, and when its time has come again, so has that of another renewal.
+    fn follow_failure(&mut self, now: Instant, renewing: bool) {
+        self.follow_conversation();
+        if !renewing || self.conversation() != Some(InitiatorPhase::Opened) {
+            return;
+        }
+        if let Some(want) = self.reliable.next(now)
+            && let Some(exchange) = self.reliable.sent(now, want)
+        {
+            self.reliable.exchange_failed(now, exchange);
+        }
+    }
+
     /// The reliable session cannot outlive its conversation.
     fn follow_conversation(&mut self) {
         if matches!(self.conversation(), Some(InitiatorPhase::Faulted | InitiatorPhase::Closed)) {
@@ -359,8 +382,9 @@ where
             None => self.security.as_ref().and_then(|security| security.trust_exchange_related_to(message)),
         };
         if let (Some(trust), Some(security)) = (related, &mut self.security) {
+            let renewing = security.phase() == InitiatorPhase::Renewing;
             let received = security.receive(now, trust, credentials, message);
-            return self.hear_conversation(now, received);
+            return self.hear_conversation(now, renewing, received);
         }
         let exchange = exchange.map(|exchange| inner(exchange).0);
         if message.is_empty() {
@@ -404,7 +428,12 @@ where
         }
     }
 
-    fn hear_conversation(&mut self, now: Instant, received: Result<Received, secure::Refusal>) -> ClientHeard {
+    fn hear_conversation(
+        &mut self,
+        now: Instant,
+        renewing: bool,
+        received: Result<Received, secure::Refusal>,
+    ) -> ClientHeard {
         match received {
             Ok(Received::Established) => {
                 let mut reference = [0; 512];
@@ -422,7 +451,7 @@ where
                 ClientHeard::Conversation
             }
             Ok(Received::Failed(failure)) => {
-                self.follow_conversation();
+                self.follow_failure(now, renewing);
                 ClientHeard::Failed(failure)
             }
             Err(refusal) => {

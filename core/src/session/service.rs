@@ -370,13 +370,23 @@ where
     ) -> Result<ServiceAction<'o, P>, Unsealed> {
         let versions = self.versions;
         let Some(frame) = self.reliable.frame(want) else {
-            self.reliable.sent(now, want);
             return Ok(match want {
-                AcceptorWant::Session(_, ServiceWant::Drop(exchange)) => ServiceAction::Drop(exchange),
+                AcceptorWant::Session(_, ServiceWant::Drop(exchange)) => {
+                    self.reliable.sent(now, want);
+                    ServiceAction::Drop(exchange)
+                }
                 AcceptorWant::Session(_, ServiceWant::Empty(exchange)) | AcceptorWant::Refusal(exchange) => {
+                    self.reliable.sent(now, want);
                     ServiceAction::Answer { exchange, status: 202, message: &[] }
                 }
-                AcceptorWant::Session(_, _) => ServiceAction::Wait(self.reliable.deadline()),
+                // Unreachable from outside, as with the client's; told all the same, as the other side waits for it.
+                AcceptorWant::Session(_, _) => {
+                    self.reliable.unwritten(now, want);
+                    match self.reliable.told(now) {
+                        Some((id, told)) => ServiceAction::Told(id, told),
+                        None => ServiceAction::Wait(Deadline::At(now)),
+                    }
+                }
             });
         };
         let token = self.reliable.token_of(want);
