@@ -82,7 +82,13 @@ impl Config {
 
     /// The same without these keys.
     pub(crate) fn without(&self, keys: &[&str]) -> Self {
-        Self(self.0.iter().filter(|(key, _)| !keys.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect())
+        Self(
+            self.0
+                .iter()
+                .filter(|(key, _)| !keys.contains(&key.as_str()))
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+        )
     }
 
     /// A value.

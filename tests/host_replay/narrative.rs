@@ -2,8 +2,8 @@
 //! which messages went over the wire. The same words for a recording and for a play of it.
 
 use crate::dom::Node;
-use crate::{Direction, Recording};
 use crate::rm_story::{Call, Line, Moment, Outcome, moments};
+use crate::{Direction, Recording};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A story, told.
@@ -19,6 +19,8 @@ pub struct Narrative {
     pub service: Vec<String>,
     /// Messages, in order, without those that were sent again and without empty answers.
     pub wire: Vec<String>,
+    /// What the host told of its throttles. A recording tells nothing of them.
+    pub throttles: Vec<String>,
     /// Why the host did not open.
     pub not_opened: Option<String>,
 }

@@ -10,7 +10,8 @@ use soap_session_core::exchange::Exchange;
 use soap_session_core::lifetime::CommunicationState;
 use soap_session_core::service::Contract;
 use soap_session_core::session::{
-    CallId, CallRefused, ChannelAction, ChannelError, ChannelEvent, ChannelHeard, ClientChannel, CloseBegun, Message, fault_exception,
+    CallId, CallRefused, ChannelAction, ChannelError, ChannelEvent, ChannelHeard, ClientChannel, CloseBegun, Message,
+    fault_exception,
 };
 use soap_session_core::time::{Deadline, Instant};
 use std::collections::BTreeMap;
@@ -126,7 +127,11 @@ impl RecordedClient {
     }
 
     /// Does everything that is to be done now. Gives what goes to the wire, and until when there is nothing more to do.
-    pub(super) fn goes_on(&mut self, now: Instant, told: &mut Narrative) -> (Vec<(Exchange, String, Vec<u8>)>, Deadline) {
+    pub(super) fn goes_on(
+        &mut self,
+        now: Instant,
+        told: &mut Narrative,
+    ) -> (Vec<(Exchange, String, Vec<u8>)>, Deadline) {
         self.drains(now, told);
         (std::mem::take(&mut self.unsent), self.until)
     }

@@ -56,7 +56,7 @@ pub(super) struct RecordedService<L: ServiceLayer<Said>> {
 ///
 /// # Panics
 /// On a configuration that no story has.
-pub(super) fn host(config: &Config) -> ServiceHost<Kept, Heap> {
+fn host(config: &Config, refuses: bool) -> ServiceHost<Kept, Heap> {
     let number = |key: &str| config.get(key).map(|value| value.parse::<u32>().expect("a number"));
     let seconds = |key: &str, standard: u64| config.seconds(key).unwrap_or(Duration::from_secs(standard));
     let standard = ThrottleSettings::wcf4(2);
@@ -66,9 +66,15 @@ pub(super) fn host(config: &Config) -> ServiceHost<Kept, Heap> {
         max_concurrent_instances: number("instances"),
     };
     let settings = HostSettings {
-        instances: InstanceContextMode::PerSession,
+        instances: match config.get("inst") {
+            None | Some("PerSession") => InstanceContextMode::PerSession,
+            Some("PerCall") => InstanceContextMode::PerCall,
+            Some("Single") => InstanceContextMode::Single,
+            Some(other) => panic!("inst={other}"),
+        },
         receive_timeout: Some(seconds("recv", 600)),
         close_timeout: Some(seconds("close", 60)),
+        refuse_when_busy: refuses,
         ..HostSettings::default()
     };
     let tables = HostTables { channels: Heap(64), calls: Heap(64), instances: Heap(64), permits: Heap(512) };
@@ -77,10 +83,16 @@ pub(super) fn host(config: &Config) -> ServiceHost<Kept, Heap> {
 
 impl<L: ServiceLayer<Said>> RecordedService<L> {
     /// A service that is open.
-    pub(super) fn new(layer: L, config: &Config, contract: Contract<'static>, chosen: ChosenChannel) -> Self {
+    pub(super) fn new(
+        layer: L,
+        config: &Config,
+        contract: Contract<'static>,
+        chosen: ChosenChannel,
+        refuses: bool,
+    ) -> Self {
         Self {
             endpoint: ServiceEndpoint::new(layer, 0, Listener(0), chosen, Heap(64)),
-            host: host(config),
+            host: host(config, refuses),
             contract,
             tells: !chosen.datagram,
             kept: BTreeMap::new(),
@@ -130,9 +142,11 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
                 Order::Wait(deadline) => {
                     let deadline = deadline.min(below);
                     if deadline > Deadline::At(now) {
-                        let next = self.running.keys().next().map_or(Deadline::Never, |(due, _)| {
-                            Deadline::At(Instant::from_millis(*due))
-                        });
+                        let next = self
+                            .running
+                            .keys()
+                            .next()
+                            .map_or(Deadline::Never, |(due, _)| Deadline::At(Instant::from_millis(*due)));
                         return (sent, deadline.min(next));
                     }
                 }
@@ -228,7 +242,9 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
                 }
                 self.let_go(disposed.0, told);
             }
-            Order::Resume(_) | Order::Waits(..) | Order::Throttle(_) | Order::Wait(_) => {}
+            Order::Waits(_, pressure) => told.throttles.push(format!("waits: {pressure}")),
+            Order::Throttle(event) => told.throttles.push(event.to_string()),
+            Order::Resume(_) | Order::Wait(_) => {}
         }
     }
 
@@ -253,10 +269,5 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
         if let Some(calculator) = instance.and_then(|instance| self.instances.remove(&instance)) {
             told.instance(calculator.number, "let go");
         }
-    }
-
-    /// The books when the story is over: sessions, calls, instances.
-    pub(super) fn left(&self) -> (u32, u32, u32) {
-        (self.host.channels(), self.host.calls(), self.host.instances())
     }
 }

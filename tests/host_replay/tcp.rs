@@ -161,7 +161,7 @@ enum Deed {
 /// If it is not such a story.
 pub(super) fn play(name: &str, server: &Config, contract: Contract<'static>, chosen: ChosenChannel) -> Narrative {
     let mut narrative = Narrative::default();
-    let mut service = RecordedService::new(Connections::default(), server, contract, chosen);
+    let mut service = RecordedService::new(Connections::default(), server, contract, chosen, false);
     let mut clients: Vec<String> = Vec::new();
     let mut deeds: Vec<(u64, u32, Deed)> = Vec::new();
     let recorded = moments(name);
