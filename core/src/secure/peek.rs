@@ -4,9 +4,9 @@
 
 use super::Refusal;
 use super::context_name::ContextName;
-use super::trust::{read_reference, read_sct};
+use super::trust::{ContextReference, read_reference, read_sct};
 use crate::soap::{Addressing, AddressingVersion, SoapVersion, names};
-use crate::xml::{Limits, Reader, Text};
+use crate::xml::{Error, Limits, Reader, Text};
 use heapless::Vec;
 
 /// Longest action, MessageID or address, in bytes. Our own cap.
@@ -66,16 +66,29 @@ fn meant(text: Option<Text<'_>>) -> Vec<u8, LONGEST_URI> {
 
 /// Looks through the security header for the conversation that it names.
 fn security(reader: &mut Reader<'_>, found: &mut Peek) -> Result<(), Refusal> {
+    named_context(reader, |context| {
+        found.context = ContextName::new(context);
+        found.context.is_some()
+    })?;
+    Ok(())
+}
+
+/// Behind the start tag of `Security`: shows the first `SecurityContextToken`, or the first reference to one from a
+/// `DerivedKeyToken`, and the next until `take` takes one; consumes the element. Nothing shown is to be believed.
+pub(crate) fn named_context<'a>(
+    reader: &mut Reader<'a>,
+    mut take: impl FnMut(ContextReference<'a>) -> bool,
+) -> Result<(), Error> {
+    let mut taken = false;
     while let Some(child) = reader.next_element()? {
-        if found.context.is_some() {
+        if taken {
             reader.skip()?;
         } else if child.name.local == b"SecurityContextToken" {
-            found.context = read_sct(reader, &child).ok().and_then(|token| ContextName::new(token.context));
+            taken = read_sct(reader, &child).is_ok_and(|token| take(token.context));
         } else if child.name.local == b"DerivedKeyToken" {
-            let first = reader.next_element()?;
-            if let Some(start) = first {
+            if let Some(start) = reader.next_element()? {
                 let reference = read_reference(reader, &start).ok();
-                found.context = reference.and_then(|r| r.context()).and_then(ContextName::new);
+                taken = reference.and_then(|reference| reference.context()).is_some_and(&mut take);
                 while reader.next_element()?.is_some() {
                     reader.skip()?;
                 }
