@@ -61,6 +61,11 @@ pub enum Full {
         /// How many seats it has.
         seats: u16,
     },
+    /// Something has opened under the same MessageID before, in a shard that is fuller than others.
+    Repeated {
+        /// Seats that are taken there.
+        taken: u32,
+    },
 }
 
 /// There is no room. The message still goes to a shard: that answers, as when its own limit is reached.
@@ -79,6 +84,7 @@ impl Refused {
             Full::Pending { limit, .. } => limit,
             Full::Seats { seats } => u16::try_from(seats).unwrap_or(u16::MAX),
             Full::Shard { seats } => seats,
+            Full::Repeated { taken } => u16::try_from(taken).unwrap_or(u16::MAX),
         }
     }
 }
@@ -94,8 +100,15 @@ impl fmt::Display for Refused {
                 };
                 write!(f, "{pending} {opens} are pending where {limit} may be ({setting}): try again later")
             }
-            Full::Seats { seats } => write!(f, "all {seats} seats of all shards are taken: close sessions, or add shards"),
+            Full::Seats { seats } => {
+                write!(f, "all {seats} seats of all shards are taken: close sessions, or add shards")
+            }
             Full::Shard { seats } => write!(f, "all {seats} seats of shard {} are taken (seats_per_shard)", self.shard),
+            Full::Repeated { taken } => write!(
+                f,
+                "its MessageID has opened something in shard {} before, where {taken} seats are taken: use another one",
+                self.shard
+            ),
         }
     }
 }
@@ -155,9 +168,10 @@ where
 
     /// Finds a shard for what opens, and keeps room there and in the books of the service.
     ///
-    /// What has opened before under the client's name for it goes where it is. All else goes to its [home](Opening::home), or,
-    /// where that has no room or is fuller than others by a quarter of the seats, to the less full one of the two shards with
-    /// room whose turn it is.
+    /// What has opened before under the client's name for it goes where it is: a CreateSequence that comes again is answered
+    /// again, and a replayed RST is found out. All else goes to its [home](Opening::home), or, where that has no room or is
+    /// fuller than others by a quarter of the seats, to the less full one of the two shards with room whose turn it is. So
+    /// nobody can crowd one shard by a name.
     ///
     /// # Errors
     /// [`Refused`]: no room. Nothing has changed, but whose turn it is.
@@ -168,7 +182,12 @@ where
             // The same sequence again: wherever else it went, it would become another one.
             Some(shard) if opens == Opens::Sequence => shard,
             _ if opens != self.settings().seat => home,
-            _ => self.seat_near(known.unwrap_or(home))?,
+            // A replay is refused before anybody looks for room; another request would crowd this shard by its name.
+            Some(shard) if self.is_crowded(shard) => {
+                return Err(Refused { shard, full: Full::Repeated { taken: self.load(shard) } });
+            }
+            Some(shard) => shard,
+            None => self.seat_near(home)?,
         };
         let mut reservation = self.reserve(shard, opens)?;
         reservation.name = Some(hash);

@@ -2,7 +2,7 @@
 
 use super::names::{NameSlot, Names};
 use super::router::Router;
-use super::{Each, Opens};
+use super::{Each, Full, Opens, Refused};
 use crate::chance::Entropy;
 use crate::crypto::Backend;
 use crate::exchange::Outgoing;
@@ -288,26 +288,34 @@ where
         }
     }
 
-    /// A shard with a free seat: `wanted`, unless it is full or fuller than others by a quarter of the seats.
-    pub(super) fn seat_near(&mut self, wanted: u16) -> Result<u16, super::Refused> {
-        let turn = self.turn;
-        let load = |shard: u16| self.shard(shard).map_or(u32::MAX, |books| books.load(self.settings.seat));
+    /// A shard with a free seat: `wanted`, unless it is full or [crowded](Self::is_crowded).
+    pub(super) fn seat_near(&mut self, wanted: u16) -> Result<u16, Refused> {
         if self.listed == 0 {
-            return Err(super::Refused { shard: wanted, full: super::Full::Seats { seats: self.seats() } });
+            return Err(Refused { shard: wanted, full: Full::Seats { seats: self.seats() } });
         }
+        let turn = self.turn;
         let next = self.shard(turn).map_or(turn, |books| books.next);
-        let (first, second) = (load(turn), load(next));
-        let slack = u32::from(self.settings.seats_per_shard.wrapping_shr(2).max(1));
         let has_room = self.shard(wanted).is_some_and(ShardBooks::has_room);
-        let chosen = if has_room && load(wanted) <= first.min(second).saturating_add(slack) {
+        let chosen = if has_room && !self.is_crowded(wanted) {
             wanted
-        } else if second < first {
+        } else if self.load(next) < self.load(turn) {
             next
         } else {
             turn
         };
         self.turn = next;
         Ok(chosen)
+    }
+
+    /// Is it fuller, by more than a quarter of the seats, than one of the two shards with room whose turn it is?
+    pub(super) fn is_crowded(&self, shard: u16) -> bool {
+        let next = self.shard(self.turn).map_or(self.turn, |books| books.next);
+        let slack = u32::from(self.settings.seats_per_shard.wrapping_shr(2).max(1));
+        self.listed > 0 && self.load(shard) > self.load(self.turn).min(self.load(next)).saturating_add(slack)
+    }
+
+    pub(super) fn load(&self, shard: u16) -> u32 {
+        self.shard(shard).map_or(u32::MAX, |books| books.load(self.settings.seat))
     }
 
     fn at(&mut self, shard: u16) -> Option<&mut ShardBooks> {
