@@ -47,6 +47,8 @@ struct Size {
     door: Books,
     names: Vec<[u8; 45]>,
     openings: Vec<Opening>,
+    /// One ring through all of it.
+    memory: Vec<u128>,
     next: usize,
 }
 
@@ -89,7 +91,28 @@ impl Size {
             }
         };
         let openings = (0..100_000).map(opening).collect();
-        Self { sessions, router, door, names, openings, next: 0 }
+        let mut order: Vec<usize> = (0..2 * sessions).collect();
+        for n in (1..order.len()).rev() {
+            let mut random = [0; 8];
+            chance.fill(&mut random);
+            order.swap(n, (u64::from_le_bytes(random) % (n as u64 + 1)) as usize);
+        }
+        let mut memory = vec![0; order.len()];
+        for (n, at) in order.iter().enumerate() {
+            memory[*at] = order[(n + 1) % order.len()] as u128;
+        }
+        Self { sessions, router, door, names, openings, memory, next: 0 }
+    }
+
+    /// One read of a place that the last read names, in memory as large as the door's names: what memory alone costs.
+    fn reads(&self) -> f64 {
+        let start = Instant::now();
+        let mut at = self.next % self.memory.len();
+        for _ in 0..BATCH {
+            at = self.memory[at] as usize;
+        }
+        black_box(at);
+        start.elapsed().as_nanos() as f64 / BATCH as f64
     }
 
     /// Nanoseconds an operation.
@@ -145,7 +168,7 @@ fn main() {
     let (mut plain, plain_at) = message(None);
     let sizes = SIZES.iter().filter(|(sessions, _)| !test || *sessions <= 1000);
     let mut sizes: Vec<Size> = sizes.map(|(sessions, shards)| Size::new(*sessions, *shards)).collect();
-    let mut spent: Vec<[Vec<f64>; 4]> = vec![Default::default(); sizes.len()];
+    let mut spent: Vec<[Vec<f64>; 5]> = vec![Default::default(); sizes.len()];
     for round in 0..rounds + rounds / 10 {
         // The sizes take turns, so that what the machine does besides hits all.
         for (size, spent) in sizes.iter_mut().zip(&mut spent) {
@@ -155,6 +178,7 @@ fn main() {
                 size.routes(&mut plain, &plain_at),
                 size.admits(),
                 size.recalls(),
+                size.reads(),
             ];
             if round >= rounds / 10 {
                 spent.iter_mut().zip(times).for_each(|(spent, time)| spent.push(time));
@@ -164,10 +188,10 @@ fn main() {
     println!("medians of {rounds} batches of {BATCH}, in nanoseconds; beside them the ratio to one session\n");
     println!("a secured message of {} bytes, a reliable one of {}\n", secured.len(), plain.len());
     println!(
-        "| sessions | shards | route, secured | | route, reliable | | open, use, end | | name or connection | | door, bytes |"
+        "| sessions | shards | route, secured | | route, reliable | | open, use, end | | name or connection | | one read of memory | | door, bytes |"
     );
-    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
-    let mut first: Option<[f64; 4]> = None;
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    let mut first: Option<[f64; 5]> = None;
     for (size, spent) in sizes.iter().zip(spent) {
         let medians = spent.map(median);
         let one = *first.get_or_insert(medians);

@@ -2,7 +2,7 @@
 
 use super::router::Why;
 use crate::reliable::RmVersion;
-use crate::secure::named_context;
+use crate::secure::next_context;
 use crate::soap::{AddressingVersion, SoapVersion, names};
 use crate::xml::{Error, Limits, Reader, Start, Text, Token};
 
@@ -36,6 +36,9 @@ pub(super) fn survey<'a>(message: &'a [u8], limits: &Limits, found: &mut Found<'
     if next.is_some_and(|start| start.name.is(soap.namespace(), "Header")) {
         while let Some(block) = reader.next_element()? {
             found.header(&mut reader, &block)?;
+            if found.is_enough() {
+                return Ok(());
+            }
         }
         next = if found.token.is_none() { reader.next_element()? } else { None };
     }
@@ -60,12 +63,19 @@ fn head_of(message: &[u8]) -> &[u8] {
 }
 
 impl<'a> Found<'a> {
+    /// Is the rest of no consequence? The token decides where the message goes, the action what it opens there.
+    const fn is_enough(&self) -> bool {
+        self.token.is_some() && self.action.is_some()
+    }
+
     fn header(&mut self, reader: &mut Reader<'a>, block: &Start<'a>) -> Result<(), Error> {
         if block.name.is(names::WSSE, "Security") && self.token.is_none() {
-            return named_context(reader, |context| {
-                self.token = Some(context.identifier);
-                true
-            });
+            self.token = next_context(reader)?.map(|context| context.identifier);
+            // WCF writes the action before it: then the longest part of the head is not read.
+            while self.token.is_some() && !self.is_enough() && reader.next_element()?.is_some() {
+                reader.skip()?;
+            }
+            return Ok(());
         }
         if AddressingVersion::from_namespace(block.name.namespace).is_some() {
             let slot = match block.name.local {

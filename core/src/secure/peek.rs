@@ -66,29 +66,28 @@ fn meant(text: Option<Text<'_>>) -> Vec<u8, LONGEST_URI> {
 
 /// Looks through the security header for the conversation that it names.
 fn security(reader: &mut Reader<'_>, found: &mut Peek) -> Result<(), Refusal> {
-    named_context(reader, |context| {
+    while let Some(context) = next_context(reader)? {
         found.context = ContextName::new(context);
-        found.context.is_some()
-    })?;
+        if found.context.is_some() {
+            while reader.next_element()?.is_some() {
+                reader.skip()?;
+            }
+            break;
+        }
+    }
     Ok(())
 }
 
-/// Behind the start tag of `Security`: shows the first `SecurityContextToken`, or the first reference to one from a
-/// `DerivedKeyToken`, and the next until `take` takes one; consumes the element. Nothing shown is to be believed.
-pub(crate) fn named_context<'a>(
-    reader: &mut Reader<'a>,
-    mut take: impl FnMut(ContextReference<'a>) -> bool,
-) -> Result<(), Error> {
-    let mut taken = false;
+/// Behind the start tag of `Security`, or where the last one was found: the next `SecurityContextToken`, or reference to one
+/// from a `DerivedKeyToken`. `None` behind the end tag. What it gives is not to be believed.
+pub(crate) fn next_context<'a>(reader: &mut Reader<'a>) -> Result<Option<ContextReference<'a>>, Error> {
     while let Some(child) = reader.next_element()? {
-        if taken {
-            reader.skip()?;
-        } else if child.name.local == b"SecurityContextToken" {
-            taken = read_sct(reader, &child).is_ok_and(|token| take(token.context));
+        let mut found = None;
+        if child.name.local == b"SecurityContextToken" {
+            found = read_sct(reader, &child).ok().map(|token| token.context);
         } else if child.name.local == b"DerivedKeyToken" {
             if let Some(start) = reader.next_element()? {
-                let reference = read_reference(reader, &start).ok();
-                taken = reference.and_then(|reference| reference.context()).is_some_and(&mut take);
+                found = read_reference(reader, &start).ok().and_then(|reference| reference.context());
                 while reader.next_element()?.is_some() {
                     reader.skip()?;
                 }
@@ -96,6 +95,9 @@ pub(crate) fn named_context<'a>(
         } else {
             reader.skip()?;
         }
+        if found.is_some() {
+            return Ok(found);
+        }
     }
-    Ok(())
+    Ok(None)
 }
