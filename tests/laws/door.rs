@@ -7,10 +7,11 @@ use soap_session_core::door::{
     Census, Door, DoorSettings, Full, NameSlot, Opening, Opens, Outcome, Reservation, Route, Router, ShardBooks,
 };
 use soap_session_core::xml::Limits;
+use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, Debug)]
 enum Move {
-    /// A token is asked for, under one of a few names.
+    /// A token is asked for, under this name.
     Token(u8),
     /// A sequence under a token of this shard.
     Sequence(u8),
@@ -59,7 +60,10 @@ struct Model {
     settings: DoorSettings,
     slots: usize,
     shards: Vec<Census>,
-    under_way: Vec<Reservation>,
+    /// With the name under which it opens, if it has one.
+    under_way: Vec<(Reservation, Option<u8>)>,
+    /// Names under which something has opened.
+    opened: BTreeSet<u8>,
 }
 
 impl Model {
@@ -68,8 +72,9 @@ impl Model {
     }
 
     fn kept(&self, shard: Option<usize>, opens: Opens) -> u32 {
-        let is =
-            |kept: &&Reservation| kept.opens() == opens && shard.is_none_or(|shard| usize::from(kept.shard()) == shard);
+        let is = |(kept, _): &&(Reservation, Option<u8>)| {
+            kept.opens() == opens && shard.is_none_or(|shard| usize::from(kept.shard()) == shard)
+        };
         self.under_way.iter().filter(is).count() as u32
     }
 
@@ -84,13 +89,14 @@ impl Model {
     fn step(&mut self, step: Move) -> Result<(), TestCaseError> {
         let told = match step {
             Move::Token(name) => {
-                let opening = opening(self.door.router(), name % 16);
+                let opening = opening(self.door.router(), name);
+                let known = self.opened.contains(&name);
                 let pending = self.pending(Opens::Token);
                 match self.door.place(&opening) {
                     Ok(kept) => {
                         prop_assert!(pending < u32::from(self.settings.max_pending_sessions));
                         prop_assert!(self.free(usize::from(kept.shard())), "placed where nothing is free");
-                        self.under_way.push(kept);
+                        self.under_way.push((kept, Some(name)));
                     }
                     Err(refused) => match refused.full {
                         Full::Pending { pending: said, limit, .. } => {
@@ -101,10 +107,12 @@ impl Model {
                             prop_assert!((0..self.shards.len()).all(|shard| !self.free(shard)), "a seat is free");
                         }
                         // Its name is known, and is in one that is full, or fuller than others.
-                        Full::Shard { .. } => prop_assert!(!self.free(usize::from(refused.shard))),
+                        Full::Shard { .. } => prop_assert!(known && !self.free(usize::from(refused.shard))),
                         Full::Repeated { taken } => {
                             let least = (0..self.shards.len()).map(|shard| self.load(shard)).min();
-                            prop_assert!(least < Some(taken) && taken == self.load(usize::from(refused.shard)));
+                            prop_assert!(
+                                known && least < Some(taken) && taken == self.load(usize::from(refused.shard))
+                            );
                         }
                     },
                 }
@@ -114,14 +122,15 @@ impl Model {
                 let (shard, pending) = (self.shard(shard), self.pending(Opens::Sequence));
                 let kept = self.door.reserve(shard as u16, Opens::Sequence);
                 prop_assert_eq!(kept.is_ok(), pending < u32::from(self.settings.max_pending_channels));
-                self.under_way.extend(kept);
+                self.under_way.extend(kept.map(|kept| (kept, None)));
                 return Ok(());
             }
             Move::Verified(which, good) => {
                 if self.under_way.is_empty() {
                     return Ok(());
                 }
-                let kept = self.under_way.swap_remove(usize::from(which) % self.under_way.len());
+                let (kept, name) = self.under_way.swap_remove(usize::from(which) % self.under_way.len());
+                self.opened.extend(name.filter(|_| good));
                 let census = &mut self.shards[usize::from(kept.shard())];
                 match (kept.opens(), good) {
                     (Opens::Token, true) => {
@@ -229,7 +238,7 @@ proptest! {
         let books = vec![ShardBooks::default(); shards as usize];
         let door = Door::new(router, settings.clone(), books, vec![NameSlot::default(); names]).expect("a book a shard");
         let shards = vec![Census::default(); shards as usize];
-        let mut model = Model { door, settings, slots: names, shards, under_way: Vec::new() };
+        let mut model = Model { door, settings, slots: names, shards, under_way: Vec::new(), opened: BTreeSet::new() };
         model.check()?;
         for step in moves {
             model.step(step)?;
