@@ -14,7 +14,7 @@ use core::fmt;
 /// What the whole service may hold. The defaults are WCF's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DoorSettings {
-    /// Tokens that are issued and unused. WCF: `LocalServiceSecuritySettings.MaxPendingSessions`, 128.
+    /// Tokens that are issued and unused, or used and not yet accepted. WCF: `LocalServiceSecuritySettings.MaxPendingSessions`, 128.
     pub max_pending_sessions: u16,
     /// Reliable sessions that are not yet accepted. WCF: `ReliableSessionBindingElement.MaxPendingChannels`, 4.
     pub max_pending_channels: u16,
@@ -54,7 +54,7 @@ impl DoorSettings {
 pub struct Census {
     /// Secure conversations.
     pub tokens: u16,
-    /// Those of them that are issued and unused.
+    /// Those of them that are issued and unused, or used and not yet accepted.
     pub pending_tokens: u16,
     /// Reliable sessions.
     pub sequences: u16,
@@ -110,7 +110,8 @@ where
     B: Backend,
 {
     fn from(shard: &Acceptor<P, E, S, X, Y, B>) -> Self {
-        let (tokens, pending_tokens) = (count(shard.sessions()), count(shard.pending_sessions()));
+        let pending = shard.pending_sessions().saturating_add(shard.queued());
+        let (tokens, pending_tokens) = (count(shard.sessions()), count(pending));
         Self { tokens, pending_tokens, ..Self::default() }
     }
 }

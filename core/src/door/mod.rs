@@ -1,7 +1,7 @@
 //! Many conversations: to which of a service's shards a message belongs, and whether there is room for one that opens.
 //!
-//! A shard is a machine of the rooms below, a [`SessionService`] or an [`Acceptor`], with a fixed number of sessions, a lock
-//! and a deadline of its own. The shards know nothing of each other. What they share is here, in two parts:
+//! A shard is a machine of the rooms below, a [`SessionService`] or an [`Acceptor`], alone or under a
+//! [`ServiceEndpoint`](crate::session::ServiceEndpoint), with a fixed number of sessions, a lock and a deadline of its own. The shards know nothing of each other. What they share is here, in two parts:
 //!
 //! * [`Router`] reads the head of a message and says whose it is. It keeps nothing and changes nothing, so that every thread
 //!   has a copy: a message of a session that is open takes no lock but its shard's. Identifiers that a shard has made carry
@@ -18,7 +18,7 @@
 //!
 //! | table | capacity | who owns it | what goes first | when it is full |
 //! |---|---|---|---|---|
-//! | tokens issued and unused | [`DoorSettings::max_pending_sessions`] | the door's books | swept by the shard after two to four minutes | ServerTooBusy, under the bootstrap's key |
+//! | tokens issued and unused, or used and not accepted | [`DoorSettings::max_pending_sessions`] | the door's books | swept by the shard after two to four minutes | ServerTooBusy, under the bootstrap's key |
 //! | sequences not yet accepted | [`DoorSettings::max_pending_channels`] | the door's books | nothing: the application accepts | CreateSequenceRefused, ConnectionLimitReached |
 //! | negotiations under way | [`DoorSettings::max_negotiations`] | the door's books | the shard's | the shard's |
 //! | conversations | seats per shard, times shards | the shards | nothing: who is inside stays | as the first two |

@@ -139,6 +139,11 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         self.queued = queued;
     }
 
+    /// How many used sessions wait so.
+    pub const fn queued(&self) -> usize {
+        self.queued
+    }
+
     /// A session's state; `None` once it is gone.
     pub fn phase(&self, session: SessionId) -> Option<AcceptorPhase> {
         self.session(session).map(|session| session.phase)
