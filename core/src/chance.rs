@@ -5,6 +5,10 @@ use core::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+mod shard;
+
+pub use shard::{Hashed, ShardKey, ShardMark};
+
 /// Where nonces, IVs and keys come from. Tests replay recorded ones through it.
 pub trait Entropy {
     /// Fills `out`.

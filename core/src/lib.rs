@@ -83,6 +83,7 @@
 pub mod base64;
 pub mod chance;
 pub mod crypto;
+pub mod door;
 pub mod exchange;
 pub mod lifetime;
 pub mod reliable;

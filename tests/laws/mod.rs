@@ -4,6 +4,7 @@
 
 mod any_bytes;
 mod arena;
+mod door;
 mod frames;
 mod heads;
 mod moves;

@@ -18,7 +18,7 @@ use super::reason::{SessionError, Unwritten};
 use super::service::{Holding, ReliableSessionId, Service, ServiceWant};
 use super::settings::ReliableSettings;
 use super::version::RmVersion;
-use crate::chance::{Chance, Entropy, Uuid};
+use crate::chance::{Chance, Entropy, ShardMark, Uuid};
 use crate::exchange::{Exchange, Outgoing};
 use crate::soap::{AddressingVersion, FaultCode};
 use crate::time::{Deadline, Instant};
@@ -76,6 +76,8 @@ pub struct ReliableAcceptor<
     refusals: Vec<Refusal, REFUSALS>,
     next_id: u32,
     accepting: bool,
+    mark: Option<ShardMark>,
+    full: bool,
 }
 
 impl<
@@ -89,12 +91,33 @@ impl<
 {
     /// An endpoint without sessions.
     pub const fn new(settings: ReliableSettings, shape: Shape, entropy: Chance) -> Self {
-        Self { settings, shape, entropy, sessions: Vec::new(), refusals: Vec::new(), next_id: 1, accepting: true }
+        Self {
+            settings,
+            shape,
+            entropy,
+            sessions: Vec::new(),
+            refusals: Vec::new(),
+            next_id: 1,
+            accepting: true,
+            mark: None,
+            full: false,
+        }
     }
 
     /// Takes no new sequences from now on: they are refused with EndpointUnavailable.
     pub const fn stop(&mut self) {
         self.accepting = false;
+    }
+
+    /// The identifiers of the sequences that are received carry this mark from now on.
+    pub fn set_shard(&mut self, mark: ShardMark) {
+        self.mark = Some(mark);
+    }
+
+    /// Somebody else counts, too: `true` refuses every new sequence from now on, with `ConnectionLimitReached`; `false`, as
+    /// at first, leaves it to this machine's own limits.
+    pub const fn set_full(&mut self, full: bool) {
+        self.full = full;
     }
 
     /// The next session that waits to be accepted, oldest first. Until then its messages wait too.
@@ -281,12 +304,13 @@ impl<
             // WCF blames the sender.
             return Err((RmFaultKind::EndpointUnavailable, FaultCode::Sender));
         }
-        if self.pending() >= usize::from(self.settings.max_pending_channels) || self.sessions.is_full() {
+        let pending = self.pending() >= usize::from(self.settings.max_pending_channels);
+        if self.full || pending || self.sessions.is_full() {
             return Err((RmFaultKind::ConnectionLimitReached, FaultCode::Receiver));
         }
         let id = ReliableSessionId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        let sequence = Identifier::of(Uuid::random(&mut self.entropy));
+        let sequence = Identifier::of(Uuid::marked(&mut self.entropy, self.mark.as_ref()));
         let mut seed = [0; 32];
         self.entropy.fill(&mut seed);
         let mut session = Service::new(id, now, self.shape, &self.settings, sequence, offer, Chance::new(&seed));

@@ -24,7 +24,7 @@ use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::replay::ReplayTable;
 use super::server_session::{Generation, KeyUse, Session, SessionId};
 use super::{Credentials, Element, Encryption, Policy, Refusal, WireFault};
-use crate::chance::{Chance, Entropy, Uuid};
+use crate::chance::{Chance, Entropy, ShardMark, Uuid};
 use crate::crypto::{Backend, RustCrypto, SecretKey, p_sha1};
 use crate::soap::RequestType;
 use crate::time::{Deadline, Instant, UnixMillis, Wall};
@@ -82,6 +82,8 @@ pub struct Acceptor<
     /// Used sessions that a room above has not accepted yet.
     queued: usize,
     pub(super) next_sweep: Deadline,
+    mark: Option<ShardMark>,
+    full: Option<u16>,
     pub(super) backend: PhantomData<B>,
 }
 
@@ -106,6 +108,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             next_session: 1,
             queued: 0,
             next_sweep: Deadline::Never,
+            mark: None,
+            full: None,
             backend: PhantomData,
         }
     }
@@ -135,6 +139,11 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         self.queued = queued;
     }
 
+    /// How many used sessions wait so.
+    pub const fn queued(&self) -> usize {
+        self.queued
+    }
+
     /// A session's state; `None` once it is gone.
     pub fn phase(&self, session: SessionId) -> Option<AcceptorPhase> {
         self.session(session).map(|session| session.phase)
@@ -154,6 +163,17 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// otherwise draws a prefix of its own and starts with 1.
     pub const fn continue_ids(&mut self, ids: UniqueIds) {
         self.ids = ids;
+    }
+
+    /// The identifiers of tokens carry this mark from now on: see [`Door`](crate::door).
+    pub fn set_shard(&mut self, mark: ShardMark) {
+        self.mark = Some(mark);
+    }
+
+    /// Somebody else counts, too: `Some(limit)` refuses every RST/SCT from now on, with the fault and the words with which
+    /// `max_pending_sessions` refuses; `None`, as at first, leaves it to this machine's own limits.
+    pub const fn set_full(&mut self, full: Option<u16>) {
+        self.full = full;
     }
 
     /// Gives the reply to a request.
@@ -356,9 +376,9 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let policy = self.binding.bootstrap_policy(false, false);
         let opened = self.open(now, credentials, message, &policy)?;
         let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
-        let limit = self.settings.max_pending_sessions;
+        let limit = self.full.unwrap_or(self.settings.max_pending_sessions);
         let pending = self.pending_sessions().saturating_add(self.queued);
-        if pending >= usize::from(limit) || self.sessions.is_full() {
+        if self.full.is_some() || pending >= usize::from(limit) || self.sessions.is_full() {
             return Err(Rejection {
                 refusal: Refusal::TooManySessions { limit },
                 answer: Answer::BootstrapFault(key, BootstrapFault::ServerTooBusy),
@@ -370,7 +390,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         };
         let id = SessionId(self.next_session);
         self.next_session = self.next_session.wrapping_add(1);
-        let identifier = Uuid::random(&mut self.entropy);
+        let identifier = Uuid::marked(&mut self.entropy, self.mark.as_ref());
         let wall = self.wall.at(now);
         let (generation, token) = self.generation(identifier, None, &entropy, len, wall);
         // Room was seen above.

@@ -63,6 +63,7 @@ pub use initiator_receive::Received;
 pub use keyring::Keyring;
 pub use open::open;
 pub use opened::{AddressingValues, Coverage, Endorser, OpenContext, Opened, ProtectionToken, User};
+pub(crate) use peek::next_context;
 pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
 pub use policy::{ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
 pub use protection::{

@@ -4,9 +4,9 @@
 
 use super::Refusal;
 use super::context_name::ContextName;
-use super::trust::{read_reference, read_sct};
+use super::trust::{ContextReference, read_reference, read_sct};
 use crate::soap::{Addressing, AddressingVersion, SoapVersion, names};
-use crate::xml::{Limits, Reader, Text};
+use crate::xml::{Error, Limits, Reader, Text};
 use heapless::Vec;
 
 /// Longest action, MessageID or address, in bytes. Our own cap.
@@ -66,16 +66,28 @@ fn meant(text: Option<Text<'_>>) -> Vec<u8, LONGEST_URI> {
 
 /// Looks through the security header for the conversation that it names.
 fn security(reader: &mut Reader<'_>, found: &mut Peek) -> Result<(), Refusal> {
-    while let Some(child) = reader.next_element()? {
+    while let Some(context) = next_context(reader)? {
+        found.context = ContextName::new(context);
         if found.context.is_some() {
-            reader.skip()?;
-        } else if child.name.local == b"SecurityContextToken" {
-            found.context = read_sct(reader, &child).ok().and_then(|token| ContextName::new(token.context));
+            while reader.next_element()?.is_some() {
+                reader.skip()?;
+            }
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Behind the start tag of `Security`, or where the last one was found: the next `SecurityContextToken`, or reference to one
+/// from a `DerivedKeyToken`. `None` behind the end tag. What it gives is not to be believed.
+pub(crate) fn next_context<'a>(reader: &mut Reader<'a>) -> Result<Option<ContextReference<'a>>, Error> {
+    while let Some(child) = reader.next_element()? {
+        let mut found = None;
+        if child.name.local == b"SecurityContextToken" {
+            found = read_sct(reader, &child).ok().map(|token| token.context);
         } else if child.name.local == b"DerivedKeyToken" {
-            let first = reader.next_element()?;
-            if let Some(start) = first {
-                let reference = read_reference(reader, &start).ok();
-                found.context = reference.and_then(|r| r.context()).and_then(ContextName::new);
+            if let Some(start) = reader.next_element()? {
+                found = read_reference(reader, &start).ok().and_then(|reference| reference.context());
                 while reader.next_element()?.is_some() {
                     reader.skip()?;
                 }
@@ -83,6 +95,9 @@ fn security(reader: &mut Reader<'_>, found: &mut Peek) -> Result<(), Refusal> {
         } else {
             reader.skip()?;
         }
+        if found.is_some() {
+            return Ok(found);
+        }
     }
-    Ok(())
+    Ok(None)
 }

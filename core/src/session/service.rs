@@ -5,7 +5,7 @@ use super::client::blocks_of;
 use super::endpoint::Wording;
 use super::heard::{Message, NotRead, ServiceHeard, message_of};
 use super::{NoCalls, SCRATCH, encryption};
-use crate::chance::Chance;
+use crate::chance::{Chance, ShardMark};
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
 use crate::reliable::{
@@ -121,6 +121,23 @@ where
         self.reliable.stop();
     }
 
+    /// Identifiers of tokens and sequences carry this mark from now on.
+    pub fn set_shard(&mut self, mark: ShardMark) {
+        if let Some(security) = &mut self.security {
+            security.set_shard(mark.clone());
+        }
+        self.reliable.set_shard(mark);
+    }
+
+    /// Somebody else counts, too: `Some(limit)` refuses, from now on, every new token with ServerTooBusy and every new
+    /// sequence with ConnectionLimitReached; `None`, as at first, leaves it to this machine's own limits.
+    pub const fn set_full(&mut self, full: Option<u16>) {
+        if let Some(security) = &mut self.security {
+            security.set_full(full);
+        }
+        self.reliable.set_full(full.is_some());
+    }
+
     /// The next session that waits to be accepted, oldest first. Until then its messages wait too.
     pub fn accept(&mut self) -> Option<ReliableSessionId> {
         self.reliable.accept()
@@ -139,6 +156,21 @@ where
     /// How many secure conversations there are.
     pub fn conversations(&self) -> usize {
         self.security.as_ref().map_or(0, Acceptor::sessions)
+    }
+
+    /// How many of them are issued and unused.
+    pub fn pending_conversations(&self) -> usize {
+        self.security.as_ref().map_or(0, Acceptor::pending_sessions)
+    }
+
+    /// How many reliable sessions wait to be accepted.
+    pub fn pending_sessions(&self) -> usize {
+        self.reliable.pending()
+    }
+
+    /// Does security protect its messages?
+    pub const fn is_secure(&self) -> bool {
+        self.security.is_some()
     }
 
     fn known(

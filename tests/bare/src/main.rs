@@ -4,6 +4,7 @@
 #![no_std]
 #![no_main]
 
+mod door;
 mod reliable;
 mod runtime;
 
@@ -55,6 +56,7 @@ enum Failure {
     Forgery = 7,
     Session = 8,
     Lost = 9,
+    Door = 10,
 }
 
 fn derived(session: &SecretKey, nonce: &[u8; 16], len: usize) -> Result<SecretKey, Failure> {
@@ -148,7 +150,7 @@ fn round_trip() -> Result<(), Failure> {
 
 /// What the entry point calls. The result is the exit status.
 fn run() -> u8 {
-    match round_trip().and_then(|()| reliable::session()) {
+    match round_trip().and_then(|()| reliable::session()).and_then(|()| door::admission()) {
         Ok(()) => 0,
         Err(failure) => failure as u8,
     }
