@@ -125,6 +125,29 @@ fn five_renewed_keys_may_wait_for_their_first_use() {
 }
 
 #[test]
+fn renewed_keys_of_others_leave_room_for_one() {
+    let binding = Forger::binding(Binding::default());
+    let mut pair = Pair::new(&binding, InitiatorSettings::default(), AcceptorSettings::default(), 1);
+    let mut forger = Forger::new(binding, MIDNIGHT);
+    let held: Vec<_> = (1..=4).map(|place| forger.session(&mut pair.service, pair.now, place)).collect();
+    // Each session's first renewed key has a place of its own; all share six more.
+    for (session, renewed) in [(0, 5), (1, 3), (2, 1), (3, 1)] {
+        let (id, held) = &held[session];
+        for _ in 0..renewed {
+            let request = forger.renew(pair.now, held, held);
+            assert_eq!(forger.ask(&mut pair.service, pair.now, request).0, Incoming::Renewed(*id));
+        }
+        let request = forger.renew(pair.now, held, held);
+        let (incoming, status, _) = forger.ask(&mut pair.service, pair.now, request);
+        assert_eq!((incoming, status), (Incoming::Refused(Refusal::InvalidTrustRequest), Some(500)), "{session}");
+    }
+    // What a session had goes with it.
+    pair.service.close(held[0].0).unwrap();
+    let request = forger.renew(pair.now, &held[3].1, &held[3].1);
+    assert_eq!(forger.ask(&mut pair.service, pair.now, request).0, Incoming::Renewed(held[3].0));
+}
+
+#[test]
 fn only_the_sessions_own_user_may_renew() {
     let binding = Forger::binding(Binding { bootstrap: Bootstrap::UserNameForCertificate, ..Binding::default() });
     let mut pair = Pair::new(&binding, InitiatorSettings::default(), AcceptorSettings::default(), 1);

@@ -58,6 +58,43 @@ impl Default for SecretKey {
     }
 }
 
+/// Up to `N` bytes of secret, for tables: no longer than what it keeps. It is made a [`SecretKey`] to be used.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct ShortKey<const N: usize> {
+    octets: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> ShortKey<N> {
+    /// A copy of `key`; what is beyond `N` bytes is not kept.
+    pub(crate) fn of(key: &SecretKey) -> Self {
+        let mut octets = [0; N];
+        for (to, from) in octets.iter_mut().zip(key.as_bytes()) {
+            *to = *from;
+        }
+        Self { octets, len: u8::try_from(key.len().min(N)).unwrap_or(u8::MAX) }
+    }
+
+    /// The key.
+    pub(crate) fn secret(&self) -> SecretKey {
+        self.octets.get(..usize::from(self.len)).and_then(SecretKey::new).unwrap_or_default()
+    }
+}
+
+impl<const N: usize> PartialEq for ShortKey<N> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.octets.ct_eq(&other.octets) & self.len.ct_eq(&other.len)).into()
+    }
+}
+
+impl<const N: usize> Eq for ShortKey<N> {}
+
+impl<const N: usize> fmt::Debug for ShortKey<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ShortKey({} bytes)", self.len)
+    }
+}
+
 impl PartialEq for SecretKey {
     fn eq(&self, other: &Self) -> bool {
         // Lengths are public: they follow from the suite.

@@ -21,8 +21,9 @@ use super::open::open;
 use super::opened::{Endorser, OpenContext, Opened, ProtectionToken};
 use super::peek::{Peek, peek};
 use super::phase::{AcceptorEvent, AcceptorPhase};
+use super::renewed::RenewedKeys;
 use super::replay::ReplayTable;
-use super::server_session::{Generation, KeyUse, Session, SessionId};
+use super::server_session::{Generation, KeyUse, Session, SessionId, UserDigest};
 use super::{Credentials, Element, Encryption, Policy, Refusal, WireFault};
 use crate::chance::{Chance, Entropy, ShardMark, Uuid};
 use crate::crypto::{Backend, RustCrypto, SecretKey, p_sha1};
@@ -76,6 +77,7 @@ pub struct Acceptor<
     pub(super) ids: UniqueIds,
     decoy: SecretKey,
     pub(super) sessions: Vec<Session, SESSIONS>,
+    renewed: RenewedKeys<SESSIONS>,
     pub(super) exchanges: Vec<OpenExchange<P>, EXCHANGES>,
     replay: ReplayTable<REPLAY>,
     next_session: u32,
@@ -103,6 +105,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             ids,
             decoy,
             sessions: Vec::new(),
+            renewed: RenewedKeys::default(),
             exchanges: Vec::new(),
             replay: ReplayTable::default(),
             next_session: 1,
@@ -264,9 +267,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         if self.exchanges.is_full() {
             return Err(Misuse::TooManyCalls { limit: u16::try_from(EXCHANGES).unwrap_or(u16::MAX) });
         }
-        for session in &mut self.sessions {
-            session.forget_old(now);
-        }
+        self.renewed.forget_old(now);
         let (peeked, outcome) = match peek(message, self.binding.addressing, &self.binding.limits) {
             Ok(peeked) => {
                 let outcome = self.judge(now, credentials, contract, message, &peeked);
@@ -315,7 +316,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let unknown = |fault| Rejection { refusal: Refusal::UnknownSecurityContext, answer: Answer::Fault(fault) };
         let name = peeked.context.as_ref().ok_or_else(|| unknown(PlainFault::NoSession))?;
         let known = self.sessions.iter().find(|s| s.named(name)).ok_or_else(|| unknown(PlainFault::NoSession))?;
-        if known.find(name.instance()).is_none() {
+        if self.renewed.find(known, name.instance()).is_none() {
             return Err(unknown(PlainFault::BadContextToken));
         }
         let cancel = contract.is_none();
@@ -338,7 +339,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let can_renew = self.settings.can_renew;
         let index = self.sessions.iter().position(|s| s.named(name)).ok_or(Refusal::UnknownSecurityContext)?;
         let session = self.sessions.get_mut(index).ok_or(Refusal::UnknownSecurityContext)?;
-        let (key, generation) = session.find(name.instance()).ok_or(Refusal::UnknownSecurityContext)?;
+        let (key, generation) = self.renewed.find(session, name.instance()).ok_or(Refusal::UnknownSecurityContext)?;
         // The old key has a limit of its own: the rollover interval. A key that waited too long for its first use has not.
         if generation.expires <= wall && !cancel && key != KeyUse::Previous {
             let answer =
@@ -357,7 +358,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             return Err(unknown(PlainFault::NoSession));
         }
         // Only now: a refused message must not roll the key over.
-        session.used(key, now, rollover);
+        self.renewed.used::<B>(session, key, now, rollover, self.binding.suite);
         if cancel {
             return Ok((Incoming::Cancelled(id), Answer::CancelHeld(id)));
         }
@@ -394,7 +395,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let wall = self.wall.at(now);
         let (generation, token) = self.generation(identifier, None, &entropy, len, wall);
         // Room was seen above.
-        let _ = self.sessions.push(Session::new(id, identifier, generation, user));
+        let user = UserDigest::of::<B>(&user);
+        let _ = self.sessions.push(Session::new::<B>(id, identifier, generation, self.binding.suite, user));
         if self.next_sweep == Deadline::Never {
             self.next_sweep = Deadline::At(now.after(self.settings.inactivity_timeout));
         }
@@ -419,12 +421,12 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             .and_then(|request| request.renew_target)
             .and_then(|reference| reference.context())
             .and_then(ContextName::new);
-        let user = user_of(message, &opened);
+        let user = UserDigest::of::<B>(&user_of(message, &opened));
         let requested = self.requested(message, &opened, RequestType::Renew);
         let index = self.sessions.iter().position(|session| {
             // The session's own user, with its current key, and room for one more.
-            let current = session.find(name.instance()).is_some_and(|(key, _)| key == KeyUse::Current);
-            session.named(name) && current && session.user == user && !session.pending_is_full()
+            let current = session.current.is(name.instance());
+            session.named(name) && current && session.is_of(user) && self.renewed.has_room_for(session.id)
         });
         let (Some(index), Some((entropy, len)), true) = (index, requested, target.as_ref() == Some(name)) else {
             return Err(invalid_request(key));
@@ -433,9 +435,9 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let identifier = self.sessions.get(index).map(|session| session.identifier.uuid()).unwrap_or_default();
         let wall = self.wall.at(now);
         let (generation, token) = self.generation(identifier, Some(instance), &entropy, len, wall);
-        let session = self.sessions.get_mut(index).ok_or(Refusal::UnknownSecurityContext)?;
+        let session = self.sessions.get(index).ok_or(Refusal::UnknownSecurityContext)?;
         // Room was seen above.
-        let _ = session.add_pending(generation);
+        self.renewed.add(session.id, generation);
         Ok((Incoming::Renewed(session.id), Answer::Token { renewed: true, key, token }))
     }
 
@@ -457,7 +459,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         };
         let expires = wall.after(self.settings.key_renewal_interval);
         let (token_id, secret_id) = (self.ids.next_id(), self.ids.next_id());
-        let generation = Generation::new::<B>(instance, key, expires, &self.binding, &mut self.ids, &mut self.entropy);
+        let generation = Generation::new(instance, &key, expires, &mut self.ids, &mut self.entropy);
         let token = NewToken {
             identifier: UrnUuid::of(identifier),
             instance: instance.map(UrnUuid::of),
@@ -501,8 +503,9 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         policy: &Policy,
     ) -> Result<Opened, Rejection<P>> {
         let wall = self.wall.at(now);
-        let keyring = SessionKeyring::<B> {
+        let keyring = SessionKeyring::<SESSIONS, B> {
             sessions: &self.sessions,
+            renewed: &self.renewed,
             decoy: &self.decoy,
             len: self.binding.key_len(),
             backend: PhantomData,
@@ -522,6 +525,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     pub(super) fn forget(&mut self, id: SessionId) -> Result<(), Misuse> {
         let index = self.sessions.iter().position(|session| session.id == id).ok_or(Misuse::Unknown)?;
         self.sessions.swap_remove(index);
+        self.renewed.forget(id);
         for open in self.exchanges.iter_mut().filter(|open| open.session() == Some(id)) {
             open.answer = Answer::Abort;
         }
@@ -580,17 +584,18 @@ fn user_of(message: &[u8], opened: &Opened) -> String<128> {
 }
 
 /// The keys of all sessions.
-struct SessionKeyring<'s, B> {
+struct SessionKeyring<'s, const KEYS: usize, B> {
     sessions: &'s [Session],
+    renewed: &'s RenewedKeys<KEYS>,
     decoy: &'s SecretKey,
     len: usize,
     backend: PhantomData<B>,
 }
 
-impl<B: Backend> Keyring for SessionKeyring<'_, B> {
+impl<const KEYS: usize, B: Backend> Keyring for SessionKeyring<'_, KEYS, B> {
     fn security_context(&self, identifier: &[u8], instance: Option<&[u8]>) -> Option<SecretKey> {
         let session = self.sessions.iter().find(|session| session.identifier.as_bytes() == identifier)?;
-        session.find(instance).map(|(_, generation)| generation.key.clone())
+        self.renewed.find(session, instance).map(|(_, generation)| generation.key())
     }
 
     fn encrypted_key(&self, _: &[u8; 20]) -> Option<SecretKey> {

@@ -90,8 +90,9 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// [`Unsealed`]: no such session, or too little room.
     pub fn write_cancel(&self, session: SessionId, out: &mut [u8]) -> Result<usize, Unsealed> {
         let session = self.session(session).ok_or(Misuse::Unknown)?;
-        let instance = session.current.instance.as_ref().map(UrnUuid::as_bytes);
-        let target = ContextReference { identifier: session.identifier.as_bytes(), instance };
+        let instance = session.current.instance();
+        let identifier = session.identifier.as_bytes();
+        let target = ContextReference { identifier, instance: instance.as_ref().map(UrnUuid::as_bytes) };
         let mut w = Writer::new(out);
         write_cancel(&mut w, self.binding.version.trust(), target);
         Ok(w.finish()?)

@@ -231,11 +231,12 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
     ) -> Result<usize, SealError> {
         let Some(session) = self.acceptor.session(id) else { return Err(SealError::TooMany) };
         let binding = &self.acceptor.binding;
-        let current = &session.current;
-        let keys = if binding.derived_keys { current.keys.keys() } else { MessageKeys::Underived(&current.key) };
+        // As short as they are kept, they are made for one message.
+        let (session_keys, key, instance) = (session.keys(), session.current.key(), session.current.instance());
+        let keys = if binding.derived_keys { session_keys.keys() } else { MessageKeys::Underived(&key) };
         let token = SigningToken::ExternalContext {
             identifier: session.identifier.as_bytes(),
-            instance: current.instance.as_ref().map(UrnUuid::as_bytes),
+            instance: instance.as_ref().map(UrnUuid::as_bytes),
         };
         let protection = self.protection(binding.order, token, keys, &[]);
         self.seal(message, &protection, out)

@@ -36,6 +36,7 @@ mod policy;
 mod protection;
 mod reference_list;
 mod refusal;
+mod renewed;
 mod replay;
 mod scan;
 mod seal;

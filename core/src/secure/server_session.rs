@@ -1,96 +1,107 @@
 //! One secure conversation in a service's table.
 
-use super::Binding;
 use super::context_name::ContextName;
 use super::conversation::UrnUuid;
 use super::emit::UniqueIds;
 use super::phase::{AcceptorEvent, AcceptorPhase};
-use super::session_keys::SessionKeys;
+use super::session_keys::{KeptKeys, KeySeeds, SessionKeys};
 use crate::chance::{Entropy, Uuid};
-use crate::crypto::{Backend, SecretKey};
-use crate::time::{Duration, Instant, UnixMillis};
-use heapless::{String, Vec};
-
-/// Renewed keys that wait for their first use. WCF: `MaximumPendingKeysPerSession`, fixed.
-pub(super) const MAX_PENDING_KEYS: usize = 5;
+use crate::crypto::{AlgorithmSuite, Backend, DigestAlgorithm, Hasher, SecretKey, ShortKey};
+use crate::time::UnixMillis;
 
 /// The number of a session at one acceptor, unique for the acceptor's life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(pub u32);
 
-/// One key of a session, and the derived keys that the service uses under it.
+/// Longest key of a session, in bytes: [`AlgorithmSuite::accepts_key_bits`](crate::crypto::AlgorithmSuite::accepts_key_bits).
+const MAX_KEY: usize = 32;
+
+/// One key of a session, and what the keys are made of that the service derives from it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Generation {
     /// `None` for the first key.
-    pub(super) instance: Option<UrnUuid>,
-    pub(super) key: SecretKey,
-    pub(super) keys: SessionKeys,
+    instance: Option<Uuid>,
+    key: ShortKey<MAX_KEY>,
+    seeds: KeySeeds,
     pub(super) expires: UnixMillis,
 }
 
 impl Generation {
-    pub(super) fn new<B: Backend>(
+    pub(super) fn new(
         instance: Option<Uuid>,
-        key: SecretKey,
+        key: &SecretKey,
         expires: UnixMillis,
-        binding: &Binding,
         ids: &mut UniqueIds,
         entropy: &mut dyn Entropy,
     ) -> Self {
-        let keys = SessionKeys::fresh::<B>(&key, binding.suite, ids, entropy);
-        Self { instance: instance.map(UrnUuid::of), key, keys, expires }
+        Self { instance, key: ShortKey::of(key), seeds: KeySeeds::fresh(ids, entropy), expires }
     }
 
-    fn is(&self, instance: Option<&[u8]>) -> bool {
-        self.instance.as_ref().map(UrnUuid::as_bytes) == instance
+    pub(super) fn key(&self) -> SecretKey {
+        self.key.secret()
+    }
+
+    pub(super) fn instance(&self) -> Option<UrnUuid> {
+        self.instance.map(UrnUuid::of)
+    }
+
+    pub(super) fn is(&self, instance: Option<&[u8]>) -> bool {
+        self.instance().as_ref().map(UrnUuid::as_bytes) == instance
     }
 }
 
-/// One session.
+/// One session. Its other keys, if it has any, are among the [`RenewedKeys`](super::renewed::RenewedKeys).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) phase: AcceptorPhase,
     pub(super) identifier: UrnUuid,
     pub(super) current: Generation,
-    /// The key before the last rollover, and until when it is accepted.
-    previous: Option<(Generation, Instant)>,
-    pending: Vec<Generation, MAX_PENDING_KEYS>,
-    /// Who opened it; empty for an anonymous client. Only they may renew it.
-    pub(super) user: String<128>,
+    keys: KeptKeys,
+    user: UserDigest,
+}
+
+/// Who opened a session: the SHA-256 of their name, which is empty for an anonymous client. Only they may renew it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct UserDigest([u8; 32]);
+
+impl UserDigest {
+    pub(super) fn of<B: Backend>(name: &str) -> Self {
+        let mut hasher = B::Hasher::new(DigestAlgorithm::Sha256);
+        hasher.update(name.as_bytes());
+        let mut digest = [0; 32];
+        for (to, from) in digest.iter_mut().zip(hasher.finish().as_bytes()) {
+            *to = *from;
+        }
+        Self(digest)
+    }
 }
 
 /// Which of a session's keys protected a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum KeyUse {
     Current,
+    /// The one before the last rollover.
     Previous,
+    /// A renewed one that waits for its first use, at this place among the renewed keys.
     Pending(usize),
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId, identifier: Uuid, current: Generation, user: String<128>) -> Self {
-        Self {
-            id,
-            phase: AcceptorPhase::Pending,
-            identifier: UrnUuid::of(identifier),
-            current,
-            previous: None,
-            pending: Vec::new(),
-            user,
-        }
+    pub(super) fn new<B: Backend>(
+        id: SessionId,
+        identifier: Uuid,
+        current: Generation,
+        suite: AlgorithmSuite,
+        user: UserDigest,
+    ) -> Self {
+        let keys = current.seeds.derive::<B>(&current.key(), suite);
+        Self { id, phase: AcceptorPhase::Pending, identifier: UrnUuid::of(identifier), current, keys, user }
     }
 
-    /// The key that `instance` names, if it is still (or already) good.
-    pub(super) fn find(&self, instance: Option<&[u8]>) -> Option<(KeyUse, &Generation)> {
-        if self.current.is(instance) {
-            return Some((KeyUse::Current, &self.current));
-        }
-        if let Some((previous, _)) = self.previous.as_ref().filter(|(previous, _)| previous.is(instance)) {
-            return Some((KeyUse::Previous, previous));
-        }
-        let index = self.pending.iter().position(|pending| pending.is(instance))?;
-        Some((KeyUse::Pending(index), self.pending.get(index)?))
+    /// The keys that are derived from the current one.
+    pub(super) fn keys(&self) -> SessionKeys {
+        self.current.seeds.keys(&self.keys)
     }
 
     /// Is this the name of one of the session's keys?
@@ -98,32 +109,14 @@ impl Session {
         self.identifier.as_bytes() == name.identifier()
     }
 
-    /// Adds a renewed key; `Err` gives it back when too many wait for their first use.
-    pub(super) fn add_pending(&mut self, generation: Generation) -> Result<(), Generation> {
-        self.pending.push(generation)
+    pub(super) fn is_of(&self, user: UserDigest) -> bool {
+        self.user == user
     }
 
-    pub(super) fn pending_is_full(&self) -> bool {
-        self.pending.is_full()
-    }
-
-    /// The first message under a renewed key: it becomes the current one, the others that waited are dropped, and the one
-    /// before stays good for the rollover interval.
-    pub(super) fn used(&mut self, key: KeyUse, now: Instant, rollover: Duration) {
-        let KeyUse::Pending(index) = key else { return };
-        if index < self.pending.len() {
-            let next = self.pending.swap_remove(index);
-            let old = core::mem::replace(&mut self.current, next);
-            self.previous = Some((old, now.after(rollover)));
-            self.pending.clear();
-        }
-    }
-
-    /// Forgets the old key when its time is over.
-    pub(super) fn forget_old(&mut self, now: Instant) {
-        if self.previous.as_ref().is_some_and(|(_, until)| now >= *until) {
-            self.previous = None;
-        }
+    /// From now on this is the current key; the one before comes back.
+    pub(super) fn roll_over<B: Backend>(&mut self, next: Generation, suite: AlgorithmSuite) -> Generation {
+        self.keys = next.seeds.derive::<B>(&next.key(), suite);
+        core::mem::replace(&mut self.current, next)
     }
 
     /// `false` refuses the event; nothing has changed then.
