@@ -115,9 +115,9 @@ proptest! {
             if matches!(stranger.body, Body::Create(..)) {
                 stranger.body = Body::None;
             }
-            let sessions: Vec<_> = world.acceptor.sessions().cloned().collect();
+            let before = world.acceptor.clone();
             let _ = world.acceptor.hear(world.now, Exchange(900_000), None, &stranger.arrival());
-            prop_assert!(world.acceptor.sessions().eq(sessions.iter()), "{:?}", stranger);
+            prop_assert!(world.acceptor.sessions().eq(before.sessions()), "{:?}", stranger);
             if world.client.offered().is_some() && !world.client.phase().is_over() {
                 let before = world.client.clone();
                 let heard = world.client.hear(world.now, None, Some(&stranger.arrival()));

@@ -35,7 +35,7 @@ impl World {
             took = true;
         }
         let Some(id) = self.session else { return took };
-        if let Some(number) = self.acceptor.session_mut(id).and_then(|session| session.take(now)) {
+        if let Some(number) = self.acceptor.take(now, id) {
             let letter = self.goods.remove(&number).expect("what is taken was heard");
             let text = String::from_utf8_lossy(&letter.text).into_owned();
             self.heard.push(text.clone());
@@ -97,8 +97,8 @@ impl World {
             return;
         }
         let text = format!("s{}", self.service_said.len());
-        let Some(session) = self.session.and_then(|id| self.acceptor.session_mut(id)) else { return };
-        match session.send(now, Payload::one_way(&text)) {
+        let Some(id) = self.session.filter(|id| self.acceptor.session(*id).is_some()) else { return };
+        match self.acceptor.send(now, id, Payload::one_way(&text)) {
             Ok(_) => {
                 self.unblock();
                 self.service_said.push(text);
@@ -115,26 +115,29 @@ impl World {
     pub(super) fn reply(&mut self, number: u64) {
         let Some(text) = self.unanswered.remove(&number) else { return };
         let finish = self.dice.percent(10);
-        let Some(session) = self.session.and_then(|id| self.acceptor.session_mut(id)) else { return };
-        if session.phase().is_over() {
+        let Some(id) = self.session else { return };
+        if self.acceptor.session(id).is_none_or(|session| session.phase().is_over()) {
             return;
         }
         if finish {
-            session.finish(number).expect("the request waits");
+            self.acceptor.finish(id, number).expect("the request waits");
             self.finished.insert(text);
         } else {
-            session.reply(number, Payload::one_way(&format!("re:{text}"))).expect("the request waits");
+            let reply = Payload::one_way(&format!("re:{text}"));
+            self.acceptor.reply(id, number, reply).expect("the request waits");
         }
     }
 
     pub(super) fn service_close(&mut self, id: ReliableSessionId) {
         let now = self.now;
         let waits = !self.unanswered.is_empty() || self.service_said.len() < self.plan.service_says;
-        let Some(session) = self.acceptor.session_mut(id).filter(|session| !session.phase().is_over()) else { return };
+        if self.acceptor.session(id).is_none_or(|session| session.phase().is_over()) {
+            return;
+        }
         if waits && self.session == Some(id) {
             self.blocked.push(Event::ServiceClose(id));
         } else {
-            session.close(now).expect("it is open");
+            self.acceptor.close(now, id).expect("it is open");
         }
     }
 }

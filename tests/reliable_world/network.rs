@@ -166,8 +166,8 @@ impl World {
     /// The session whose sequence the letter names.
     fn session_of(&self, letter: &Letter) -> Option<ReliableSessionId> {
         let (identifier, ..) = letter.sequence.as_ref()?;
-        let own = |id: &soap_session_core::reliable::Identifier| id.is(identifier);
-        self.acceptor.sessions().find(|session| session.identifier().is_some_and(own)).map(|session| session.id())
+        let own = Some(identifier.as_slice());
+        self.acceptor.sessions().find(|session| session.identifier() == own).map(|session| session.id())
     }
 
     fn client_hears(&mut self, heard: Heard, letter: Option<Letter>) {

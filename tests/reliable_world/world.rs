@@ -259,9 +259,9 @@ impl World {
                 self.at(0, Event::ServiceSay);
             }
         }
-        let sessions: Vec<_> = self.acceptor.sessions().map(reliable::Service::id).collect();
+        let sessions: Vec<_> = self.acceptor.sessions().map(|session| session.id()).collect();
         for id in sessions {
-            while let Some(told) = self.acceptor.session_mut(id).and_then(|session| session.told(now)) {
+            while let Some(told) = self.acceptor.told_of(now, id) {
                 self.act();
                 self.service_is_told(id, told);
             }

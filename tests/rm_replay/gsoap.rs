@@ -207,19 +207,19 @@ pub fn gsoap_service(name: &str) -> Report {
         }
         for round in 0..3 {
             service.accept();
-            if let Some(session) = admission.session.and_then(|id| service.session_mut(id)) {
-                while let Some(taken) = session.take(now) {
+            if let Some(id) = admission.session.filter(|id| service.session(*id).is_some()) {
+                while let Some(taken) = service.take(now, id) {
                     let action = format!("{}Response", turn.request.action);
                     let relates_to = requests.get(&taken).cloned();
                     let reply = Message { action, two_way: false, relates_to, fault: false };
-                    session.reply(taken, reply).expect("a request");
+                    service.reply(id, taken, reply).expect("a request");
                 }
-                while let Some(told) = session.told(now) {
+                while let Some(told) = service.told_of(now, id) {
                     if let (Told::EndOfMessages, 0..3) = (told, round) {
-                        session.close(now).expect("it can be closed");
+                        service.close(now, id).expect("it can be closed");
                     }
                 }
-                end = Some((session.phase(), session.error()));
+                end = service.session(id).map(|session| (session.phase(), session.error()));
             }
             while let Some(want) = service.next(now) {
                 let name = service.frame(want).map(|frame| key(&frame, talk.version));

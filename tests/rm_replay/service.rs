@@ -143,17 +143,18 @@ impl<'a> Play<'a> {
             }
             Told::Aborted(channel) => {
                 let id = self.channels.get(&channel).copied();
-                if let Some(session) = id.and_then(|id| self.machine.session_mut(id)) {
-                    session.abort();
+                if let Some(id) = id {
+                    // It may be forgotten.
+                    let _ = self.machine.abort(id);
                 }
             }
             Told::Closing(channel) => {
                 let now = self.now();
                 let id = self.channels.get(&channel).copied();
-                if let Some(session) = id.and_then(|id| self.machine.session_mut(id))
-                    && !session.phase().is_over()
+                if let Some(id) = id
+                    && self.machine.session(id).is_some_and(|session| !session.phase().is_over())
                 {
-                    session.close(now).expect("it can be closed");
+                    self.machine.close(now, id).expect("it can be closed");
                 }
             }
             Told::Replied(event) => self.reply(event),
@@ -202,13 +203,12 @@ impl<'a> Play<'a> {
         let ids: Vec<ReliableSessionId> = self.machine.sessions().map(|session| session.id()).collect();
         for id in ids {
             let ever = self.channel_of(id).is_some();
-            while let Some(told) = self.machine.session_mut(id).and_then(|session| session.told(now)) {
+            while let Some(told) = self.machine.told_of(now, id) {
                 // Nobody tells of a channel that the application never got to work at.
                 if let SessionTold::EndOfMessages = told
                     && !ever
-                    && let Some(session) = self.machine.session_mut(id)
                 {
-                    session.close(now).expect("it can be closed");
+                    self.machine.close(now, id).expect("it can be closed");
                     self.pump();
                 }
             }
@@ -218,7 +218,7 @@ impl<'a> Play<'a> {
                 if busy && !multiple && !duplex {
                     break;
                 }
-                let Some(number) = self.machine.session_mut(id).and_then(|session| session.take(now)) else { break };
+                let Some(number) = self.machine.take(now, id) else { break };
                 if self.two_way.contains(&(id, number)) {
                     self.running.insert((id, number));
                 }
@@ -251,7 +251,8 @@ impl<'a> Play<'a> {
                 self.work();
             }
             self.running.remove(&(id, request));
-            let replied = self.machine.session_mut(id).map(|session| session.reply(request, message));
+            let known = self.machine.session(id).is_some();
+            let replied = known.then(|| self.machine.reply(id, request, message));
             match replied {
                 Some(Ok(())) => {}
                 Some(Err((_, refused))) => self.wrong(format!("#{number:02}: the reply is refused: {refused}")),
@@ -265,8 +266,8 @@ impl<'a> Play<'a> {
             self.running.remove(&(*id, *request));
         }
         let id = self.place(number).and_then(|place| self.sessions.get(&place)).copied();
-        let sent =
-            id.and_then(|id| self.machine.session_mut(id)).map(|s| s.send(now, Message { relates_to, ..message }));
+        let id = id.filter(|id| self.machine.session(*id).is_some());
+        let sent = id.map(|id| self.machine.send(now, id, Message { relates_to, ..message }));
         match sent {
             Some(Ok(_)) => {}
             Some(Err((_, refused))) => self.wrong(format!("#{number:02} is refused: {refused}")),

@@ -42,8 +42,8 @@ fn terminated(last: u64) -> (Vec<String>, SessionPhase, Option<SessionError>) {
         let Some(envelope) = event.reliable() else { continue };
         let mut arrival = arrival(envelope, story.server.version, &mut names);
         // The recorded names of our sequence are those that ours has.
-        let own = id.and_then(|id| acceptor.session(id)?.identifier().cloned());
-        let own = own.map(|own| String::from_utf8(own.as_bytes().to_vec()).unwrap().leak().as_bytes());
+        let own = id.and_then(|id| acceptor.session(id)?.identifier().map(<[u8]>::to_vec));
+        let own = own.map(|own| &*own.leak());
         if let (Some(sequence), Some(own)) = (&mut arrival.sequence, own) {
             sequence.identifier = own;
             arrival.ack_requested = arrival.ack_requested.and(Some(own));

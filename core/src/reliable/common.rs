@@ -93,9 +93,9 @@ pub(super) struct Common<P, E, const WINDOW: usize, const RANGES: usize> {
     pub(super) entropy: E,
     pub(super) phase: SessionPhase,
     pub(super) error: Option<SessionError>,
-    told_opened: bool,
-    told_end: bool,
-    told_over: bool,
+    pub(super) told_opened: bool,
+    pub(super) told_end: bool,
+    pub(super) told_over: bool,
     pub(super) outbound: Option<Outbound<P, WINDOW>>,
     pub(super) inbound: Option<Destination<WINDOW, RANGES>>,
     pub(super) owed: Owed,
@@ -107,7 +107,7 @@ pub(super) struct Common<P, E, const WINDOW: usize, const RANGES: usize> {
     pub(super) last_sent: Instant,
     /// Until when closing may take.
     pub(super) close_until: Instant,
-    next_ticket: u64,
+    pub(super) next_ticket: u64,
 }
 
 /// What came of a message of a duplex session.
@@ -224,7 +224,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
         }
     }
 
-    fn over(&mut self, error: SessionError, tell: bool) {
+    pub(super) fn over(&mut self, error: SessionError, tell: bool) {
         self.error = Some(error);
         let has_sequence = self.outbound.is_some() || self.inbound.is_some();
         // A TerminateSequence of 1.1 that comes too early has its answer, and nothing else tells that it was one.
@@ -328,6 +328,13 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
         if self.phase == SessionPhase::Closing && out && inward && answered {
             let _ = self.step(SessionEvent::Ended);
         }
+    }
+
+    /// Is nothing owed to the other side, and has nothing gone wrong?
+    pub(super) fn owes_nothing(&self) -> bool {
+        let (blamed, is_final) = &self.blamed;
+        let blames = *is_final || !blamed.is_empty();
+        self.owed == Owed::default() && self.error.is_none() && !self.told_end && !blames
     }
 
     /// Does the application know that the session is over?
@@ -534,25 +541,30 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize> Common<P
 
     /// What a received fault does to the session.
     pub(super) fn hear_fault(&self, arrival: &Arrival<'_>) -> Option<SessionError> {
-        let RmBody::Fault(fault) = &arrival.body else { return None };
-        let error = SessionError::Remote { kind: fault.kind, code: fault.code };
-        match fault.kind {
-            Some(
-                RmFaultKind::SequenceTerminated
-                | RmFaultKind::UnknownSequence
-                | RmFaultKind::InvalidAcknowledgement
-                | RmFaultKind::MessageNumberRollover
-                | RmFaultKind::LastMessageNumberExceeded
-                | RmFaultKind::SequenceClosed
-                | RmFaultKind::CreateSequenceRefused
-                | RmFaultKind::ConnectionLimitReached
-                | RmFaultKind::WsrmRequired
-                | RmFaultKind::EndpointUnavailable,
-            ) => Some(error),
-            // An application's fault has a place in the sequence.
-            Some(RmFaultKind::ActionNotSupported | RmFaultKind::AddressingHeaderRequired) | None => {
-                arrival.sequence.is_none().then_some(error)
-            }
+        fatal_fault(arrival)
+    }
+}
+
+/// The error by which a received fault ends its session, if it does.
+pub(super) fn fatal_fault(arrival: &Arrival<'_>) -> Option<SessionError> {
+    let RmBody::Fault(fault) = &arrival.body else { return None };
+    let error = SessionError::Remote { kind: fault.kind, code: fault.code };
+    match fault.kind {
+        Some(
+            RmFaultKind::SequenceTerminated
+            | RmFaultKind::UnknownSequence
+            | RmFaultKind::InvalidAcknowledgement
+            | RmFaultKind::MessageNumberRollover
+            | RmFaultKind::LastMessageNumberExceeded
+            | RmFaultKind::SequenceClosed
+            | RmFaultKind::CreateSequenceRefused
+            | RmFaultKind::ConnectionLimitReached
+            | RmFaultKind::WsrmRequired
+            | RmFaultKind::EndpointUnavailable,
+        ) => Some(error),
+        // An application's fault has a place in the sequence.
+        Some(RmFaultKind::ActionNotSupported | RmFaultKind::AddressingHeaderRequired) | None => {
+            arrival.sequence.is_none().then_some(error)
         }
     }
 }

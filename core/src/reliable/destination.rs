@@ -48,7 +48,51 @@ pub(super) struct Destination<const WINDOW: usize, const RANGES: usize> {
     told: Option<u32>,
 }
 
+/// What is kept of a sequence of which everything that came has been taken, in order. The rest are settings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct IdleDestination {
+    /// One range from 1 on, or none.
+    received: Ranges<1>,
+    unacknowledged: u32,
+    told: Option<u32>,
+}
+
+impl IdleDestination {
+    pub(super) fn ranges(&self) -> &[Range] {
+        self.received.as_slice()
+    }
+}
+
 impl<const WINDOW: usize, const RANGES: usize> Destination<WINDOW, RANGES> {
+    /// What is to be kept of it, if nothing is missing, waits or is owed.
+    pub(super) fn rest(&self) -> Option<IdleDestination> {
+        let open = self.phase == DestinationPhase::Open && self.last.is_none() && self.silent.is_none();
+        let all_taken = self.enqueued() == 0 && self.ranges.contiguous() == self.ranges.last().unwrap_or(0);
+        if !open || !all_taken || self.timer != Deadline::Never {
+            return None;
+        }
+        let mut received = Ranges::new();
+        let fits = self.ranges().iter().all(|range| received.merge(*range));
+        fits.then_some(IdleDestination { received, unacknowledged: self.unacknowledged, told: self.told })
+    }
+
+    /// The sequence that was kept so.
+    pub(super) fn resume(
+        identifier: Identifier,
+        idle: &IdleDestination,
+        keeps: bool,
+        settings: &ReliableSettings,
+    ) -> Self {
+        let mut destination = Self::new(identifier, keeps, settings);
+        for range in idle.ranges() {
+            // One range fits.
+            let _ = destination.ranges.merge(*range);
+        }
+        destination.taken = if settings.ordered { destination.ranges.contiguous() } else { 0 };
+        (destination.unacknowledged, destination.told) = (idle.unacknowledged, idle.told);
+        destination
+    }
+
     /// `keeps`: keep messages that come before their turn.
     pub(super) fn new(identifier: Identifier, keeps: bool, settings: &ReliableSettings) -> Self {
         Self {

@@ -19,7 +19,22 @@ pub(super) struct Estimate {
     deviations: i64,
 }
 
+/// What is kept of an estimate while its session is idle: mean, mean deviation, timeout. The rest are settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct IdleEstimate([i64; 3]);
+
 impl Estimate {
+    pub(super) const fn rest(self) -> IdleEstimate {
+        IdleEstimate([self.mean, self.deviation, self.timeout])
+    }
+
+    pub(super) fn resume(
+        IdleEstimate([mean, deviation, timeout]): IdleEstimate,
+        settings: &TransmissionSettings,
+    ) -> Self {
+        Self { mean, deviation, timeout, ..Self::new(Duration::ZERO, settings) }
+    }
+
     /// From the round trip of the CreateSequence.
     pub(super) fn new(round_trip: Duration, settings: &TransmissionSettings) -> Self {
         let mean = units(round_trip);

@@ -7,7 +7,7 @@ use super::phase::{SourceEvent, SourcePhase};
 use super::reason::{SessionError, Violation};
 use super::requestor::Requestor;
 use super::settings::ReliableSettings;
-use super::source::{BadAcknowledgement, Exhausted, Item, Source, Ticket};
+use super::source::{BadAcknowledgement, Exhausted, IdleSource, Item, Source, Ticket};
 use super::version::RmVersion;
 use crate::chance::{Entropy, Uuid};
 use crate::exchange::Exchange;
@@ -55,6 +55,18 @@ impl<P, const WINDOW: usize> Outbound<P, WINDOW> {
             until: Instant::from_millis(u64::MAX),
             interval: settings.requestor_interval,
         }
+    }
+
+    /// What is to be kept of it, if it sends nothing now and is not being ended.
+    pub(super) fn rest(&self) -> Option<IdleSource> {
+        let open = self.phase == SourcePhase::Open && self.requestor.is_none() && !self.wants_last;
+        self.source.rest().filter(|_| open)
+    }
+
+    /// The sequence that was kept so.
+    pub(super) fn resume(identifier: Identifier, idle: &IdleSource, shape: Shape, settings: &ReliableSettings) -> Self {
+        let source = Source::resume(identifier.clone(), idle, shape == Shape::Duplex, settings);
+        Self { source, ..Self::new(identifier, None, shape, settings) }
     }
 
     fn step(&mut self, event: SourceEvent) -> bool {

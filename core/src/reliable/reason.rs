@@ -200,6 +200,11 @@ pub enum SendRefused {
         /// Places, chosen at construction.
         limit: usize,
     },
+    /// The session is idle, and so many others are busy as may be at once; wait until one of them is done.
+    Busy {
+        /// Sessions, chosen at construction.
+        limit: usize,
+    },
     /// The numbers of the sequence have run out.
     Rollover,
     /// No session, or no request that waits for a reply, has this name.
@@ -212,6 +217,9 @@ impl fmt::Display for SendRefused {
             Self::Phase(phase) => write!(f, "the session is {phase:?}: this cannot be done now"),
             Self::Full { limit } => {
                 write!(f, "{limit} messages are unacknowledged or wait, as many as there are places: wait for one")
+            }
+            Self::Busy { limit } => {
+                write!(f, "{limit} other sessions are busy, as many as may be at once: wait for one")
             }
             Self::Rollover => f.write_str("the sequence has no more message numbers: open a new session"),
             Self::Unknown => f.write_str("there is no such session, or no such request waits for a reply"),

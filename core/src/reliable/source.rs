@@ -4,7 +4,7 @@
 //! the oldest unacknowledged message.
 
 use super::arrival::AcknowledgementHeader;
-use super::estimate::Estimate;
+use super::estimate::{Estimate, IdleEstimate};
 use super::identifier::Identifier;
 use super::ranges::{MAX_MESSAGE_NUMBER, Range};
 use super::settings::{ReliableSettings, TransmissionSettings};
@@ -120,7 +120,76 @@ pub(super) struct Source<P, const WINDOW: usize> {
     retransmissions: u64,
 }
 
+/// What is kept of a sequence that sends nothing now. The rest are settings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct IdleSource {
+    /// The number of the next message.
+    next: u64,
+    estimate: IdleEstimate,
+    shrunk: Deadline,
+    retransmissions: u64,
+    quota: u32,
+    congestion_acks: u32,
+    // Windows have at most `MAX_TRANSFER_WINDOW` messages.
+    window: u16,
+    threshold: u16,
+    loss_window: u16,
+    startup: bool,
+}
+
+impl IdleSource {
+    pub(super) const fn retransmissions(&self) -> u64 {
+        self.retransmissions
+    }
+}
+
 impl<P, const WINDOW: usize> Source<P, WINDOW> {
+    /// What is to be kept of it, if it sends nothing now.
+    pub(super) fn rest(&self) -> Option<IdleSource> {
+        let silent = self.slots.is_empty()
+            && (self.next, self.cursor) == (self.start, self.start)
+            && self.last.is_none()
+            && self.timer == Deadline::Never;
+        let short = |window: u32| u16::try_from(window).ok();
+        let (window, threshold) = (short(self.window)?, short(self.threshold)?);
+        silent.then_some(IdleSource {
+            next: self.next,
+            estimate: self.estimate.rest(),
+            shrunk: self.shrunk,
+            retransmissions: self.retransmissions,
+            quota: self.quota,
+            congestion_acks: self.congestion_acks,
+            window,
+            threshold,
+            loss_window: short(self.loss_window)?,
+            startup: self.startup,
+        })
+    }
+
+    /// The sequence that was kept so.
+    pub(super) fn resume(
+        identifier: Identifier,
+        idle: &IdleSource,
+        request_acks: bool,
+        settings: &ReliableSettings,
+    ) -> Self {
+        Self {
+            start: idle.next,
+            next: idle.next,
+            cursor: idle.next,
+            estimate: Estimate::resume(idle.estimate, &settings.transmission),
+            shrunk: idle.shrunk,
+            retransmissions: idle.retransmissions,
+            quota: idle.quota,
+            congestion_acks: idle.congestion_acks,
+            window: idle.window.into(),
+            threshold: idle.threshold.into(),
+            loss_window: idle.loss_window.into(),
+            startup: idle.startup,
+            ..Self::new(identifier, None, request_acks, settings)
+        }
+    }
+
     /// `round_trip`: of the CreateSequence. `request_acks`: a message that fills the window asks for an acknowledgement
     /// (duplex).
     pub(super) fn new(

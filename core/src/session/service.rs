@@ -10,7 +10,7 @@ use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
 use crate::reliable::{
     AcceptorWant, Arrival, Heard, Identifier, ReliableAcceptor, ReliableSessionId, ReliableSettings, Rendered,
-    RmReadError, SendRefused, Service, ServiceWant, SessionPhase, Shape, Versions,
+    RmReadError, SendRefused, ServiceWant, SessionPhase, SessionView, Shape, Versions,
 };
 use crate::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, Credentials, Incoming, Misuse, Opened, SessionId,
@@ -48,9 +48,10 @@ pub struct SessionService<
     const EXCHANGES: usize = 16,
     const REPLAY: usize = 1024,
     B = RustCrypto,
+    const BUSY: usize = SESSIONS,
 > {
     security: Option<Acceptor<NoCalls, Chance, SESSIONS, EXCHANGES, REPLAY, B>>,
-    reliable: ReliableAcceptor<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES>,
+    reliable: ReliableAcceptor<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, BUSY>,
     unread: Vec<Unread, UNREAD>,
     shape: Shape,
     versions: Versions,
@@ -67,7 +68,8 @@ impl<
     const EXCHANGES: usize,
     const REPLAY: usize,
     B,
-> SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B>
+    const BUSY: usize,
+> SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B, BUSY>
 where
     P: Outgoing,
     B: Backend,
@@ -144,13 +146,18 @@ where
     }
 
     /// A session; `None` once it is forgotten.
-    pub fn session(&self, id: ReliableSessionId) -> Option<&Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>> {
+    pub fn session(&self, id: ReliableSessionId) -> Option<SessionView<'_, P, WINDOW, RANGES, REQUESTS, EXCHANGES>> {
         self.reliable.session(id)
     }
 
     /// How many reliable sessions there are.
     pub fn sessions(&self) -> usize {
         self.reliable.len()
+    }
+
+    /// How many reliable sessions are busy: see [`ReliableAcceptor::busy`].
+    pub fn busy(&self) -> usize {
+        self.reliable.busy()
     }
 
     /// How many secure conversations there are.
@@ -173,16 +180,9 @@ where
         self.security.is_some()
     }
 
-    fn known(
-        &mut self,
-        id: ReliableSessionId,
-    ) -> Result<&mut Service<P, WINDOW, RANGES, REQUESTS, EXCHANGES>, SendRefused> {
-        self.reliable.session_mut(id).ok_or(SendRefused::Unknown)
-    }
-
     /// The next message for the application, by its number.
     pub fn take(&mut self, now: Instant, id: ReliableSessionId) -> Option<u64> {
-        self.known(id).ok()?.take(now)
+        self.reliable.take(now, id)
     }
 
     /// Gives the reply to a request: see [`Service::reply`].
@@ -190,10 +190,7 @@ where
     /// # Errors
     /// As [`Service::reply`].
     pub fn reply(&mut self, id: ReliableSessionId, number: u64, reply: P) -> Result<(), (P, SendRefused)> {
-        match self.reliable.session_mut(id) {
-            Some(session) => session.reply(number, reply),
-            None => Err((reply, SendRefused::Unknown)),
-        }
+        self.reliable.reply(id, number, reply)
     }
 
     /// Ends a request without a reply: see [`Service::finish`].
@@ -201,18 +198,15 @@ where
     /// # Errors
     /// As [`Service::finish`].
     pub fn finish(&mut self, id: ReliableSessionId, number: u64) -> Result<(), SendRefused> {
-        self.known(id)?.finish(number)
+        self.reliable.finish(id, number)
     }
 
     /// Hands over a message (duplex).
     ///
     /// # Errors
-    /// As [`Service::send`].
+    /// As [`ReliableAcceptor::send`].
     pub fn send(&mut self, now: Instant, id: ReliableSessionId, message: P) -> Result<(), (P, SendRefused)> {
-        match self.reliable.session_mut(id) {
-            Some(session) => session.send(now, message).map(|_| ()),
-            None => Err((message, SendRefused::Unknown)),
-        }
+        self.reliable.send(now, id, message).map(|_| ())
     }
 
     /// Closes a session.
@@ -220,7 +214,7 @@ where
     /// # Errors
     /// As [`Service::close`].
     pub fn close(&mut self, now: Instant, id: ReliableSessionId) -> Result<(), SendRefused> {
-        self.known(id)?.close(now)
+        self.reliable.close(now, id)
     }
 
     /// Gives a session up.
@@ -228,8 +222,7 @@ where
     /// # Errors
     /// [`SendRefused::Unknown`].
     pub fn abort(&mut self, id: ReliableSessionId) -> Result<(), SendRefused> {
-        self.known(id)?.abort();
-        Ok(())
+        self.reliable.abort(id)
     }
 
     /// The exchange is gone: its client went away.
@@ -533,6 +526,6 @@ where
 
     /// The state of a session, if it is known.
     pub fn phase(&self, id: ReliableSessionId) -> Option<SessionPhase> {
-        self.reliable.session(id).map(Service::phase)
+        self.reliable.session(id).map(|session| session.phase())
     }
 }

@@ -259,9 +259,10 @@ impl<
                 Err((message, SendRefused::Rollover)) => {
                     Err((message, NotTaken::Never(ChannelError::Reliable(SessionError::Rollover))))
                 }
-                Err((message, SendRefused::Phase(_) | SendRefused::Full { .. } | SendRefused::Unknown)) => {
-                    Err((message, NotTaken::Later))
-                }
+                Err((
+                    message,
+                    SendRefused::Phase(_) | SendRefused::Full { .. } | SendRefused::Busy { .. } | SendRefused::Unknown,
+                )) => Err((message, NotTaken::Later)),
             },
         }
     }

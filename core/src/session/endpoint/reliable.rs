@@ -6,7 +6,7 @@ use super::super::service::SessionService;
 use super::layer::{Delivered, GoneBecause, Kept, LayerAction, LayerHeard, Owner, ServiceLayer, Wording};
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
-use crate::reliable::{Heard, Identifier, Service, Shape, Told};
+use crate::reliable::{Heard, Shape, Told};
 use crate::secure::{Credentials, Misuse, Unsealed};
 use crate::service::AbortReason;
 use crate::time::{Deadline, Instant};
@@ -23,8 +23,9 @@ pub struct ReliableLayer<
     const EXCHANGES: usize = 16,
     const REPLAY: usize = 1024,
     B = RustCrypto,
+    const BUSY: usize = SESSIONS,
 > {
-    service: SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B>,
+    service: SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B, BUSY>,
     wording: Wording,
     /// Sessions that the host ended, and why.
     aborted: Vec<(Owner, AbortReason), SESSIONS>,
@@ -39,26 +40,27 @@ impl<
     const EXCHANGES: usize,
     const REPLAY: usize,
     B,
-> ReliableLayer<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B>
+    const BUSY: usize,
+> ReliableLayer<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B, BUSY>
 where
     P: Outgoing,
     B: Backend,
 {
     /// A layer over this machine, which has no sessions yet.
-    pub fn new(service: SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B>) -> Self {
+    pub fn new(service: SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B, BUSY>) -> Self {
         let wording = service.wording();
         Self { service, wording, aborted: Vec::new() }
     }
 
     /// The machine, to be read.
-    pub const fn service(&self) -> &SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B> {
+    pub const fn service(&self) -> &SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B, BUSY> {
         &self.service
     }
 
     /// The machine, to be told what is not a session's.
     pub const fn service_mut(
         &mut self,
-    ) -> &mut SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B> {
+    ) -> &mut SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B, BUSY> {
         &mut self.service
     }
 }
@@ -72,7 +74,8 @@ impl<
     const EXCHANGES: usize,
     const REPLAY: usize,
     B,
-> ServiceLayer<P> for ReliableLayer<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B>
+    const BUSY: usize,
+> ServiceLayer<P> for ReliableLayer<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B, BUSY>
 where
     P: Outgoing,
     B: Backend,
@@ -175,6 +178,6 @@ where
 
     fn session_id(&self, owner: Owner) -> Option<&[u8]> {
         let Owner::Reliable(id) = owner else { return None };
-        self.service.session(id).and_then(Service::identifier).map(Identifier::as_bytes)
+        self.service.session(id)?.identifier()
     }
 }
