@@ -5,6 +5,7 @@
 pub mod actors;
 mod census;
 pub mod dom;
+pub mod footprint;
 pub mod forge;
 pub mod heap_store;
 pub mod host_replay;

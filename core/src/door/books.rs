@@ -86,13 +86,22 @@ fn count(number: usize) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }
 
-impl<P, const S: usize, const W: usize, const R: usize, const Q: usize, const X: usize, const Y: usize, B>
-    From<&SessionService<P, S, W, R, Q, X, Y, B>> for Census
+impl<
+    P,
+    const S: usize,
+    const W: usize,
+    const R: usize,
+    const Q: usize,
+    const X: usize,
+    const Y: usize,
+    B,
+    const Z: usize,
+> From<&SessionService<P, S, W, R, Q, X, Y, B, Z>> for Census
 where
     P: Outgoing,
     B: Backend,
 {
-    fn from(shard: &SessionService<P, S, W, R, Q, X, Y, B>) -> Self {
+    fn from(shard: &SessionService<P, S, W, R, Q, X, Y, B, Z>) -> Self {
         Self {
             tokens: count(shard.conversations()),
             pending_tokens: count(shard.pending_conversations()),
