@@ -372,13 +372,17 @@ impl World {
         self.client.state()
     }
 
+    fn progress(&self) -> [usize; 5] {
+        [self.wire.len(), self.seen.len(), self.events.len(), self.later.len(), self.flying.len()]
+    }
+
     /// Runs until nothing happens at this moment.
     ///
     /// # Panics
     /// If the machines never fall silent.
     pub fn run(&mut self) {
         for _ in 0..10_000 {
-            let before = (self.wire.len(), self.seen.len(), self.events.len(), self.later.len());
+            let before = self.progress();
             self.client_speaks();
             while let Some(((at, _), _)) = self.flying.first_key_value()
                 && *at <= self.now
@@ -387,7 +391,7 @@ impl World {
                 self.arrive(client, exchange, bytes);
             }
             self.service_works();
-            if before == (self.wire.len(), self.seen.len(), self.events.len(), self.later.len()) {
+            if before == self.progress() {
                 return;
             }
         }
@@ -427,17 +431,17 @@ impl World {
         let mut out = vec![0; 65_536];
         let client = match self.client.poll(self.now, &self.paper, &mut out) {
             ChannelAction::Wait(deadline) => deadline,
-            other => panic!("the client is not waiting: {other:?}"),
+            other => panic!("the client is not waiting: {:.60}", format!("{other:?}")),
         };
         let service = match &mut self.server {
             Server::Plain => Deadline::Never,
             Server::Secure(service) => match service.poll(self.now, &mut out) {
                 Ok(AcceptorAction::Wait(deadline)) => deadline,
-                other => panic!("the service is not waiting: {other:?}"),
+                other => panic!("the service is not waiting: {:.60}", format!("{other:?}")),
             },
             Server::Reliable(service, _) => match service.poll(self.now, &mut out) {
                 Ok(ServiceAction::Wait(deadline)) => deadline,
-                other => panic!("the service is not waiting: {other:?}"),
+                other => panic!("the service is not waiting: {:.60}", format!("{other:?}")),
             },
         };
         let later = self.later.first_key_value().map_or(Deadline::Never, |((at, _), _)| Deadline::At(*at));
