@@ -166,6 +166,11 @@ pub struct World {
     pub client: Channel,
     server: Server,
     over: Over,
+    /// Does the service's application accept reliable sessions?
+    pub accepts: bool,
+    clients: u8,
+    /// How many calls are over.
+    pub ended: usize,
     paper: Paper,
     /// Now.
     pub now: Instant,
@@ -202,12 +207,12 @@ fn settings(over: Over) -> ReliableSettings {
     ReliableSettings { version, ..ReliableSettings::default() }
 }
 
-fn server(over: Over, seed: u8) -> Server {
+fn server(over: Over, seed: u8, acceptor: &AcceptorSettings) -> Server {
     let shape = Shape::RequestReply;
     match over {
         Over::Plain => Server::Plain,
         Over::Secure => {
-            let settings = AcceptorSettings { contract, ..AcceptorSettings::default() };
+            let settings = AcceptorSettings { contract, ..acceptor.clone() };
             Server::Secure(SecureService::new(Binding::default(), settings, MIDNIGHT, chance(seed)))
         }
         Over::Reliable | Over::Reliable11 => {
@@ -216,8 +221,7 @@ fn server(over: Over, seed: u8) -> Server {
             Server::Reliable(Box::new(service), Kept::default())
         }
         Over::Both => {
-            let acceptor = AcceptorSettings::default();
-            let binding = Binding::default();
+            let (acceptor, binding) = (acceptor.clone(), Binding::default());
             let chances = (chance(seed), chance(seed ^ 0x55));
             let service =
                 ReliableService::secure(settings(over), shape, binding, acceptor, MIDNIGHT, chances.0, chances.1);
@@ -230,7 +234,13 @@ fn server(over: Over, seed: u8) -> Server {
 ///
 /// # Panics
 /// If the machines cannot be made.
-pub fn channel(over: Over, timeouts: Timeouts, settings: &ReliableSettings, initiator: &InitiatorSettings) -> Channel {
+pub fn channel(
+    over: Over,
+    timeouts: Timeouts,
+    settings: &ReliableSettings,
+    initiator: &InitiatorSettings,
+    seed: u8,
+) -> Channel {
     const TO: &str = "http://localhost/calc";
     let user = UserCredential::new("alice", "wonder");
     let addresses = ClientAddresses::new(TO, None).expect("an address");
@@ -238,20 +248,22 @@ pub fn channel(over: Over, timeouts: Timeouts, settings: &ReliableSettings, init
     match over {
         Over::Plain => {
             let limits = Limits::default();
-            let client = PlainClient::new(SoapVersion::Soap12, Some(AddressingVersion::Wsa10), TO, limits, chance(1));
+            let client =
+                PlainClient::new(SoapVersion::Soap12, Some(AddressingVersion::Wsa10), TO, limits, chance(seed));
             Channel::plain(client.expect("a client"), timeouts)
         }
         Over::Secure => {
-            let client = Initiator::new(Binding::default(), initiator.clone(), TO, user, MIDNIGHT, chance(1));
+            let client = Initiator::new(Binding::default(), initiator.clone(), TO, user, MIDNIGHT, chance(seed));
             Channel::over_secure(client.expect("a client"), timeouts)
         }
         Over::Reliable | Over::Reliable11 => {
             let soap = SoapVersion::Soap12;
-            let client = SessionClient::plain(settings.clone(), soap, shape, addresses, Limits::default(), chance(1));
+            let client =
+                SessionClient::plain(settings.clone(), soap, shape, addresses, Limits::default(), chance(seed));
             Channel::over_reliable(client, timeouts)
         }
         Over::Both => {
-            let (binding, chances) = (Binding::default(), (chance(1), chance(2)));
+            let (binding, chances) = (Binding::default(), (chance(seed), chance(!seed)));
             let initiator = initiator.clone();
             let client = SessionClient::secure(
                 settings.clone(),
@@ -278,8 +290,11 @@ impl World {
     /// A client with these settings.
     pub fn with(over: Over, timeouts: Timeouts, reliable: &ReliableSettings, initiator: &InitiatorSettings) -> Self {
         Self {
-            client: channel(over, timeouts, reliable, initiator),
-            server: server(over, 100),
+            client: channel(over, timeouts, reliable, initiator, 1),
+            server: server(over, 100, &AcceptorSettings::default()),
+            accepts: true,
+            clients: 1,
+            ended: 0,
             over,
             paper: Paper { password: "wonder".into() },
             now: Instant::from_millis(1000),
@@ -296,13 +311,23 @@ impl World {
 
     /// A new service takes the place of the old one, and knows nothing of it.
     pub fn restart(&mut self) {
-        self.server = server(self.over, 200);
+        self.server = server(self.over, 200, &AcceptorSettings::default());
         self.later.clear();
+    }
+
+    /// A service of this kind and with these settings takes the place of the first one.
+    #[must_use]
+    pub fn served_by(mut self, over: Over, acceptor: &AcceptorSettings) -> Self {
+        self.server = server(over, 100, acceptor);
+        self
     }
 
     /// A new client takes the place of the old one; the service stays.
     pub fn replace(&mut self, timeouts: Timeouts) {
-        self.client = channel(self.over, timeouts, &settings(self.over), &InitiatorSettings::default());
+        self.clients += 1;
+        let (settings, initiator) = (settings(self.over), InitiatorSettings::default());
+        self.client = channel(self.over, timeouts, &settings, &initiator, self.clients);
+        self.names.clear();
     }
 
     /// Calls an operation of the contract; what comes of it is seen later.
@@ -494,6 +519,7 @@ impl World {
 
     fn call_over(&mut self, call: CallId, line: &str) {
         let name = self.names.remove(&call).expect("a call is over once");
+        self.ended += 1;
         self.seen.push(format!("{name} -> {line}"));
     }
 
@@ -593,7 +619,7 @@ impl World {
 
     fn service_works(&mut self) {
         if let Server::Reliable(service, kept) = &mut self.server {
-            while service.accept().is_some() {}
+            while self.accepts && service.accept().is_some() {}
             let ids: Vec<ReliableSessionId> = kept.messages.keys().map(|(id, _)| *id).collect();
             let mut todo = Vec::new();
             for id in ids {

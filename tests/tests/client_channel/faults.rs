@@ -1,9 +1,11 @@
 //! What each failure does to the call and to the channel.
 
 use crate::{as_recorded, opened};
-use soap_session_core::lifetime::CommunicationState as State;
+use soap_session_core::lifetime::{CommunicationState as State, Timeouts};
+use soap_session_core::secure::AcceptorSettings;
 use soap_session_core::session::ChannelError;
-use soap_session_tests::channel_world::{ADD_TO, BOOM, DETAIL, Fate, MISSING, Over, recorded};
+use soap_session_core::time::Duration;
+use soap_session_tests::channel_world::{ADD_TO, BOOM, DETAIL, Fate, MISSING, Over, SLOW, START, World, recorded};
 
 #[test]
 fn an_undeclared_failure_ends_a_session_at_once() {
@@ -111,5 +113,75 @@ fn a_lost_exchange_is_nothing_under_reliable_messaging() {
             if line == "AddTo" && lost == 1 { Fate::Lost } else { Fate::Arrives }
         });
         assert_eq!(world.done(ADD_TO, 2), "AddTo -> reply", "{over:?}");
+    }
+}
+
+#[test]
+fn a_service_with_too_many_pending_conversations_is_too_busy() {
+    for over in [Over::Secure, Over::Both] {
+        let acceptor = AcceptorSettings { max_pending_sessions: 1, ..AcceptorSettings::default() };
+        let mut world = World::new(over, Timeouts::default()).served_by(over, &acceptor);
+        if over == Over::Secure {
+            world.client.open(world.now).expect("it was just made");
+        } else {
+            // The conversation of a client whose sequence is not created yet.
+            world.fate = Box::new(|line| if line == "CreateSequence" { Fate::Hangs } else { Fate::Arrives });
+            world.client.open(world.now).expect("it was just made");
+        }
+        world.run();
+        world.replace(Timeouts::default());
+        world.seen.clear();
+        let said = world.done(START, 1).replace("localhost/calc", "127.0.0.1:26542/probe");
+        as_recorded(&said, "sc-pending-limit-1", "B open");
+        assert_eq!((world.state(), world.seen[0].as_str()), (State::Faulted, "channel Faulted"));
+    }
+}
+
+#[test]
+fn a_service_with_too_many_pending_sessions_is_too_busy() {
+    for (over, story) in [(Over::Reliable, "rm10-pending-limit"), (Over::Reliable11, "rm11-pending-limit")] {
+        let mut world = World::new(over, Timeouts::default());
+        world.accepts = false;
+        for _ in 0..4 {
+            world.client.open(world.now).expect("it was just made");
+            world.run();
+            assert_eq!(world.state(), State::Opened);
+            world.replace(Timeouts::default());
+        }
+        world.seen.clear();
+        let said = world.done(START, 1);
+        let theirs = recorded(story, "D Start");
+        let port = theirs.split_once("127.0.0.1:").and_then(|(_, rest)| rest.split_once('/')).expect("an address").0;
+        as_recorded(&said.replace("localhost/calc", &format!("127.0.0.1:{port}/probe")), story, "D Start");
+        assert_eq!(world.state(), State::Faulted);
+    }
+}
+
+#[test]
+fn a_key_that_has_expired_on_the_way_fails_the_call_and_is_renewed_for_the_next() {
+    let acceptor = AcceptorSettings { key_renewal_interval: Duration::from_secs(5), ..AcceptorSettings::default() };
+    let mut world = World::new(Over::Secure, Timeouts::default()).served_by(Over::Secure, &acceptor);
+    world.done(START, 1);
+    world.fate = Box::new(|line| if line == "Slow" { Fate::Late(7000) } else { Fate::Arrives });
+    let said = world.done(SLOW, 1);
+    as_recorded(&said, "sc-renew-needed-fault", "Slow");
+    assert_eq!(world.state(), State::Opened);
+    world.wire.clear();
+    assert_eq!(world.done(ADD_TO, 2), "AddTo -> reply");
+    assert_eq!(world.wire, ["Renew", "<200", "AddTo", "<200"]);
+}
+
+#[test]
+fn versions_of_reliable_messaging_that_differ_are_told_apart() {
+    for (client, service, story) in [
+        (Over::Reliable11, Over::Reliable, "rm10-server-rm11-client"),
+        (Over::Reliable, Over::Reliable11, "rm11-server-rm10-client"),
+    ] {
+        let mut world = World::new(client, Timeouts::default()).served_by(service, &AcceptorSettings::default());
+        let said = world.done(START, 1);
+        let exception = said.split_once(" -> ").and_then(|(_, said)| said.split_once(':')).expect("an exception").0;
+        let theirs = recorded(story, "");
+        assert!(theirs.starts_with(exception), "{said}\n{theirs}");
+        assert_eq!(world.state(), State::Faulted);
     }
 }

@@ -208,7 +208,11 @@ impl<
             let effect = if fatal { TimerEffect::FailsCallAndFaults } else { TimerEffect::FailsCall };
             Timer::running(TimerName::SendTimeout { call: call.id.0 }, call.until, effect)
         });
-        self.life.timer().into_iter().chain(calls).chain(self.stack.timers())
+        // Nothing is sent any more that a key would have to be renewed for.
+        let over = self.life.state() == CommunicationState::Closed;
+        let lasting =
+            move |timer: &Timer| !over || !matches!(timer.name, TimerName::KeyRenewal | TimerName::KeyRollover);
+        self.life.timer().into_iter().chain(calls).chain(self.stack.timers().filter(lasting))
     }
 
     /// Opens, within the open timeout. [`ChannelEvent::OpenDone`] tells how it ended.
