@@ -314,7 +314,7 @@ mod inactivity_timeout {
                 said,
                 "THREW System.ServiceModel.CommunicationException: \"The inactivity timeout of (00:00:05) has been exceeded.\""
             );
-            let theirs = recorded(story, "AddTo");
+            let theirs = recorded(story, "Slow");
             assert!(theirs.starts_with(&said), "{theirs}");
         }
     }
