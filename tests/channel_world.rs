@@ -1,129 +1,26 @@
 //! A client's channel and a service, over any of the three stacks, in simulated time. What the client's application sees is
 //! written down as the recorded timelines write it.
 
-use crate::pair::{MIDNIGHT, Paper};
-use soap_session_core::chance::Chance;
-use soap_session_core::exchange::{Exchange, Outgoing};
+mod contract;
+mod machines;
+
+pub use contract::{ADD_TO, BOOM, DETAIL, FINISH, MISSING, NOTIFY, SLOW, START, Sheet, fault};
+pub use machines::{Channel, Over, channel};
+
+use crate::pair::Paper;
+use contract::{SOAP, WSA, answer};
+use machines::{Server, Whom, server, settings};
+use soap_session_core::exchange::Exchange;
 use soap_session_core::lifetime::{CommunicationState, Timeouts};
-use soap_session_core::reliable::{ClientAddresses, Heard, ReliableSessionId, ReliableSettings, Shape, Told};
-use soap_session_core::secure::{
-    Acceptor, AcceptorAction, AcceptorSettings, Binding, Encryption, Incoming, Initiator, InitiatorSettings,
-    UserCredential,
-};
+use soap_session_core::reliable::{Heard, ReliableSessionId, ReliableSettings, Told};
+use soap_session_core::secure::{AcceptorAction, AcceptorSettings, Incoming, InitiatorSettings};
 use soap_session_core::session::{
-    Answered, CallId, CallRefused, ChannelAction, ChannelError, ChannelEvent, ChannelHeard, ClientChannel, CloseBegun,
-    OperationUse, PlainClient, ServiceAction, ServiceHeard, SessionClient, SessionService, fault_exception,
+    Answered, CallId, CallRefused, ChannelAction, ChannelError, ChannelEvent, ChannelHeard, CloseBegun, OperationUse,
+    ServiceAction, ServiceHeard, fault_exception,
 };
-use soap_session_core::soap::{AddressingVersion, SoapVersion};
 use soap_session_core::time::{Deadline, Duration, Instant};
-use soap_session_core::xml::{Limits, Span};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// A message of the application.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sheet {
-    /// Its action.
-    pub action: String,
-    /// Its body.
-    pub body: String,
-    /// Expects a reply?
-    pub two_way: bool,
-    /// Is it a fault?
-    pub fault: bool,
-}
-
-impl Outgoing for Sheet {
-    fn action(&self) -> &[u8] {
-        self.action.as_bytes()
-    }
-    fn body(&self) -> &[u8] {
-        self.body.as_bytes()
-    }
-    fn two_way(&self) -> bool {
-        self.two_way
-    }
-    fn is_fault(&self) -> bool {
-        self.fault
-    }
-}
-
-/// The client's channel.
-pub type Channel = ClientChannel<Sheet, Chance, 4, 64, 8, 9, 32>;
-type SecureService = Acceptor<Sheet, Chance, 8, 16, 64>;
-type ReliableService = SessionService<Sheet, 8, 8, 9, 16, 32>;
-
-/// The contract of the recordings: `Start` initiates, `Finish` terminates.
-pub const START: OperationUse = OperationUse::new("Start");
-/// Adds to what was started.
-pub const ADD_TO: OperationUse = OperationUse::new("AddTo").not_initiating();
-/// Ends the session.
-pub const FINISH: OperationUse = OperationUse::new("Finish").not_initiating().terminating();
-/// Takes as long as its body says, in milliseconds.
-pub const SLOW: OperationUse = OperationUse::new("Slow").not_initiating();
-/// Fails in a way that it does not declare.
-pub const BOOM: OperationUse = OperationUse::new("Boom").not_initiating();
-/// Fails in a way that it declares.
-pub const DETAIL: OperationUse = OperationUse::new("Detail").not_initiating();
-/// An operation that the service does not have.
-pub const MISSING: OperationUse = OperationUse::new("NoSuchOperation");
-/// Tells the service something.
-pub const NOTIFY: OperationUse = OperationUse::one_way("Notify");
-
-const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
-const DISPATCHER: &str = "http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher";
-const WSA: &str = "http://www.w3.org/2005/08/addressing";
-
-/// A fault as WCF writes them.
-pub fn fault(action: &str, code: &str, namespace: &str, subcode: &str) -> Sheet {
-    let body = format!(
-        "<s:Fault xmlns:s=\"{SOAP}\"><s:Code><s:Value>s:{code}</s:Value><s:Subcode><s:Value xmlns:a=\"{namespace}\">\
-         a:{subcode}</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang=\"\">why</s:Text></s:Reason></s:Fault>"
-    );
-    Sheet { action: action.into(), body, two_way: false, fault: true }
-}
-
-/// What the service does with a request.
-fn answer(action: &str, body: &str) -> (u64, Option<Sheet>) {
-    let name = action.rsplit('/').next().unwrap_or_default();
-    let dispatcher = format!("{DISPATCHER}/fault");
-    match name {
-        "Slow" => {
-            let millis = body.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("milliseconds");
-            (millis, Some(reply(action, body)))
-        }
-        "Boom" => (0, Some(fault(&dispatcher, "Receiver", DISPATCHER, "InternalServiceFault"))),
-        "Detail" => (0, Some(fault("urn:cap/Calc/DetailCalcErrorFault", "Receiver", "urn:cap:codes", "CalcRefused"))),
-        "NoSuchOperation" => (0, Some(fault(&format!("{WSA}/fault"), "Sender", WSA, "ActionNotSupported"))),
-        "Terminated" => (0, Some(fault(&dispatcher, "Sender", DISPATCHER, "SessionTerminated"))),
-        "Notify" => (0, None),
-        _ => (0, Some(reply(action, body))),
-    }
-}
-
-fn reply(action: &str, body: &str) -> Sheet {
-    Sheet { action: format!("{action}Response"), body: body.into(), two_way: false, fault: false }
-}
-
-enum Server {
-    Plain,
-    Secure(SecureService),
-    Reliable(Box<ReliableService>, Kept),
-}
-
-/// What a reliable service keeps for its application.
-#[derive(Default)]
-struct Kept {
-    messages: BTreeMap<(ReliableSessionId, u64), (String, String, bool)>,
-    /// Sessions whose client sends no more: closed when their operations are done.
-    ending: BTreeSet<ReliableSessionId>,
-}
-
-/// Whom a reply is for.
-enum Whom {
-    Plain(Exchange, String),
-    Secure(Exchange),
-    Reliable(ReliableSessionId, u64),
-}
+use soap_session_core::xml::Span;
+use std::collections::BTreeMap;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,28 +33,6 @@ pub enum Fate {
     Lost,
     /// It is lost, and nobody is told.
     Hangs,
-}
-
-/// Which stack.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Over {
-    /// No session.
-    Plain,
-    /// WS-SecureConversation.
-    Secure,
-    /// WS-ReliableMessaging, February 2005.
-    Reliable,
-    /// WS-ReliableMessaging 1.1.
-    Reliable11,
-    /// WS-ReliableMessaging over WS-SecureConversation.
-    Both,
-}
-
-impl Over {
-    /// All stacks.
-    pub const ALL: [Self; 5] = [Self::Plain, Self::Secure, Self::Reliable, Self::Reliable11, Self::Both];
-    /// Those with a session.
-    pub const SESSIONS: [Self; 4] = [Self::Secure, Self::Reliable, Self::Reliable11, Self::Both];
 }
 
 /// A client, a service, and the time between them.
@@ -191,94 +66,6 @@ pub struct World {
 
 fn short(action: &str) -> String {
     action.rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-fn chance(seed: u8) -> Chance {
-    Chance::new(&[seed; 32])
-}
-
-fn contract(action: &[u8]) -> Option<Encryption> {
-    (!action.ends_with(b"NoSuchOperation")).then_some(Encryption::Required)
-}
-
-fn settings(over: Over) -> ReliableSettings {
-    use soap_session_core::reliable::RmVersion;
-    let version = if over == Over::Reliable11 { RmVersion::V11 } else { RmVersion::February2005 };
-    ReliableSettings { version, ..ReliableSettings::default() }
-}
-
-fn server(over: Over, seed: u8, acceptor: &AcceptorSettings) -> Server {
-    let shape = Shape::RequestReply;
-    match over {
-        Over::Plain => Server::Plain,
-        Over::Secure => {
-            let settings = AcceptorSettings { contract, ..acceptor.clone() };
-            Server::Secure(SecureService::new(Binding::default(), settings, MIDNIGHT, chance(seed)))
-        }
-        Over::Reliable | Over::Reliable11 => {
-            let (soap, limits) = (SoapVersion::Soap12, Limits::default());
-            let service = ReliableService::plain(settings(over), soap, shape, limits, chance(seed));
-            Server::Reliable(Box::new(service), Kept::default())
-        }
-        Over::Both => {
-            let (acceptor, binding) = (acceptor.clone(), Binding::default());
-            let chances = (chance(seed), chance(seed ^ 0x55));
-            let service =
-                ReliableService::secure(settings(over), shape, binding, acceptor, MIDNIGHT, chances.0, chances.1);
-            Server::Reliable(Box::new(service), Kept::default())
-        }
-    }
-}
-
-/// A client's channel, just made.
-///
-/// # Panics
-/// If the machines cannot be made.
-pub fn channel(
-    over: Over,
-    timeouts: Timeouts,
-    settings: &ReliableSettings,
-    initiator: &InitiatorSettings,
-    seed: u8,
-) -> Channel {
-    const TO: &str = "http://localhost/calc";
-    let user = UserCredential::new("alice", "wonder");
-    let addresses = ClientAddresses::new(TO, None).expect("an address");
-    let shape = Shape::RequestReply;
-    match over {
-        Over::Plain => {
-            let limits = Limits::default();
-            let client =
-                PlainClient::new(SoapVersion::Soap12, Some(AddressingVersion::Wsa10), TO, limits, chance(seed));
-            Channel::plain(client.expect("a client"), timeouts)
-        }
-        Over::Secure => {
-            let client = Initiator::new(Binding::default(), initiator.clone(), TO, user, MIDNIGHT, chance(seed));
-            Channel::over_secure(client.expect("a client"), timeouts)
-        }
-        Over::Reliable | Over::Reliable11 => {
-            let soap = SoapVersion::Soap12;
-            let client =
-                SessionClient::plain(settings.clone(), soap, shape, addresses, Limits::default(), chance(seed));
-            Channel::over_reliable(client, timeouts)
-        }
-        Over::Both => {
-            let (binding, chances) = (Binding::default(), (chance(seed), chance(!seed)));
-            let initiator = initiator.clone();
-            let client = SessionClient::secure(
-                settings.clone(),
-                shape,
-                addresses,
-                binding,
-                initiator,
-                user,
-                MIDNIGHT,
-                chances.0,
-                chances.1,
-            );
-            Channel::over_reliable(client.expect("a client"), timeouts)
-        }
-    }
 }
 
 impl World {
