@@ -185,3 +185,20 @@ fn versions_of_reliable_messaging_that_differ_are_told_apart() {
         assert_eq!(world.state(), State::Faulted);
     }
 }
+
+#[test]
+fn a_renewal_that_is_lost_fails_the_call_that_waited_for_it() {
+    let mut world = opened(Over::Secure);
+    world.wait(9 * 3_600_000);
+    let mut renewals = 0;
+    world.fate = Box::new(move |line| {
+        renewals += usize::from(line == "Renew");
+        if line == "Renew" && renewals == 1 { Fate::Lost } else { Fate::Arrives }
+    });
+    let began = world.now;
+    let said = world.done(ADD_TO, 2);
+    assert!(said.starts_with("AddTo -> THREW System.ServiceModel.CommunicationException"), "{said}");
+    assert_eq!((world.now, world.state(), world.client.error()), (began, State::Opened, None));
+    assert_eq!(world.done(ADD_TO, 2), "AddTo -> reply");
+    assert_eq!(world.wire, ["Renew", "Renew", "<200", "AddTo", "<200"]);
+}

@@ -18,6 +18,7 @@
 //! | `BadContextToken`, `InvalidSecurity` and the like, without security | the failure | Faulted |
 //! | `RenewNeeded` | the failure | stays Opened, the next call renews |
 //! | the exchange is lost, without reliable messaging | the failure | stays Opened |
+//! | the renewal of the key is lost, without reliable messaging | the failure | stays Opened, the next call renews |
 //! | the send timeout, without reliable messaging | TimedOut | stays Opened; what still comes is dropped |
 //! | the send timeout of a call that opens the channel | TimedOut | Faulted |
 //! | the send timeout, under reliable messaging | TimedOut | Faulted, and the other side is told |
