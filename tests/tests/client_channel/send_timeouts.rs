@@ -62,3 +62,15 @@ fn other_calls_hear_that_the_session_failed_and_not_that_they_were_late() {
         .collect();
     assert!(matches!(outcomes.as_slice(), [ChannelError::TimedOut { .. }, ChannelError::Reliable(_)]), "{outcomes:?}");
 }
+
+#[test]
+fn calls_that_have_timed_out_leave_their_places_to_others() {
+    for over in [Over::Plain, Over::Secure] {
+        let mut world = send_timeout(over, 3);
+        // There are four places.
+        for _ in 0..6 {
+            assert!(world.done(SLOW, 600_000).starts_with("Slow -> THREW System.TimeoutException"));
+        }
+        assert_eq!(world.done(ADD_TO, 1), "AddTo -> reply", "{over:?}");
+    }
+}
