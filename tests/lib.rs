@@ -4,6 +4,7 @@
 
 pub mod actors;
 mod census;
+pub mod channel_world;
 pub mod dom;
 pub mod footprint;
 pub mod forge;

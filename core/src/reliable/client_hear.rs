@@ -160,7 +160,10 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         }
         // A fault of another trade, without a place in the sequence, on a connection: not about the session.
         let related = arrival.relates_to.is_some() || purpose.is_some();
-        let known = matches!(&arrival.body, RmBody::Fault(fault) if fault.kind.is_some());
+        let known = matches!(
+            &arrival.body,
+            RmBody::Fault(fault) if fault.kind.is_some_and(|kind| kind != RmFaultKind::ActionNotSupported)
+        );
         if !known && !related {
             return Heard::Protocol;
         }

@@ -11,6 +11,7 @@
 mod acceptor;
 mod acceptor_messages;
 mod acceptor_poll;
+mod acceptor_view;
 mod answer;
 mod binding;
 mod client_token;

@@ -262,6 +262,9 @@ impl<'a> BodyReader<'_, 'a> {
         if name.is(self.versions.addressing.namespace(), "EndpointUnavailable") {
             return Some(RmFaultKind::EndpointUnavailable);
         }
+        if name.is(self.versions.addressing.namespace(), "ActionNotSupported") {
+            return Some(RmFaultKind::ActionNotSupported);
+        }
         if name.namespace != self.namespace().as_bytes() {
             return None;
         }

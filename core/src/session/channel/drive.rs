@@ -198,8 +198,8 @@ impl<
         }
     }
 
-    /// A call that could not be sent is over.
-    fn not_sent(&mut self, failure: &Failure) {
+    /// Calls that the conversation has dropped are over: what could not be sealed, or waited for a renewal that came to nothing.
+    pub(super) fn not_sent(&mut self, failure: &Failure) {
         for call in self.calls.iter_mut().filter(|call| call.is_pending()) {
             if call.handle.is_some_and(|handle| !self.stack.knows(handle)) {
                 let unsendable = matches!(failure, Failure::Unsendable(_));

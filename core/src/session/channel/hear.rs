@@ -47,7 +47,10 @@ impl<
                 (ChannelHeard::Protocol, None)
             }
             StackHeard::Failed { handle, error, cause } => (self.failed(handle, error), cause),
-            StackHeard::Lower(failure) => (ChannelHeard::Protocol, Some(failure)),
+            StackHeard::Lower(failure) => {
+                self.not_sent(&failure);
+                (ChannelHeard::Protocol, Some(failure))
+            }
             StackHeard::Protocol => (ChannelHeard::Protocol, None),
         };
         self.follow(cause);
@@ -59,7 +62,10 @@ impl<
         self.tick(now);
         match self.stack.exchange_failed(now, exchange) {
             StackHeard::Failed { handle, error, .. } => self.call_done(handle, Some(Err(error))),
-            StackHeard::Lower(failure) => self.follow(Some(failure)),
+            StackHeard::Lower(failure) => {
+                self.not_sent(&failure);
+                self.follow(Some(failure));
+            }
             StackHeard::Reply { .. } | StackHeard::Accepted(_) | StackHeard::Protocol => self.follow(None),
         }
     }

@@ -18,6 +18,7 @@
 //! | `BadContextToken`, `InvalidSecurity` and the like, without security | the failure | Faulted |
 //! | `RenewNeeded` | the failure | stays Opened, the next call renews |
 //! | the exchange is lost, without reliable messaging | the failure | stays Opened |
+//! | the renewal of the key is lost, without reliable messaging | the failure | stays Opened, the next call renews |
 //! | the send timeout, without reliable messaging | TimedOut | stays Opened; what still comes is dropped |
 //! | the send timeout of a call that opens the channel | TimedOut | Faulted |
 //! | the send timeout, under reliable messaging | TimedOut | Faulted, and the other side is told |
@@ -208,7 +209,11 @@ impl<
             let effect = if fatal { TimerEffect::FailsCallAndFaults } else { TimerEffect::FailsCall };
             Timer::running(TimerName::SendTimeout { call: call.id.0 }, call.until, effect)
         });
-        self.life.timer().into_iter().chain(calls).chain(self.stack.timers())
+        // Nothing is sent any more that a key would have to be renewed for.
+        let over = self.life.state() == CommunicationState::Closed;
+        let lasting =
+            move |timer: &Timer| !over || !matches!(timer.name, TimerName::KeyRenewal | TimerName::KeyRollover);
+        self.life.timer().into_iter().chain(calls).chain(self.stack.timers().filter(lasting))
     }
 
     /// Opens, within the open timeout. [`ChannelEvent::OpenDone`] tells how it ended.

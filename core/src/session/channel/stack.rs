@@ -199,7 +199,8 @@ impl<
         match self {
             Self::Plain(_) => TimedOutAt::Reply,
             Self::Secure(_) => TimedOutAt::Cancel,
-            Self::Reliable(client) if client.conversation() == Some(InitiatorPhase::Closing) => TimedOutAt::Cancel,
+            // The sequences are ended: what is left is the conversation.
+            Self::Reliable(client) if client.phase().is_over() && client.error().is_none() => TimedOutAt::Cancel,
             Self::Reliable(client) => match client.version() {
                 RmVersion::February2005 => TimedOutAt::LastMessage,
                 RmVersion::V11 => TimedOutAt::Close,

@@ -1,0 +1,13 @@
+//! What a service's conversations show of their timers.
+
+use super::acceptor::Acceptor;
+use crate::time::Deadline;
+
+impl<P, E, const SESSIONS: usize, const EXCHANGES: usize, const REPLAY: usize, B>
+    Acceptor<P, E, SESSIONS, EXCHANGES, REPLAY, B>
+{
+    /// When tokens that were issued and never used are swept next; `Never` while there are none.
+    pub const fn sweep_at(&self) -> Deadline {
+        self.next_sweep
+    }
+}
