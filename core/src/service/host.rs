@@ -171,7 +171,7 @@ pub(super) enum Stage {
     WaitsCall(PermitKey),
     WaitsInstance { call: PermitKey, instance: PermitKey },
     WaitsTurn { call: PermitKey, instance: Key },
-    Ready { call: PermitKey, instance: Key, new: bool },
+    Ready { call: PermitKey, instance: Key },
     Refused { call: Option<PermitKey>, fault: DispatchFault },
 }
 
@@ -213,7 +213,8 @@ pub(super) struct Channel<M> {
     pub(super) ending: Option<Ending>,
     told_ending: bool,
     told_bound: bool,
-    told_waits: bool,
+    /// The throttle that this channel, or the message in its pump, was last told to wait for.
+    told_waits: Option<Throttle>,
     pub(super) attention: Links,
     pub(super) idle: Links,
     pub(super) terminating: Links,
@@ -223,6 +224,8 @@ pub(super) struct Channel<M> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Instance {
     pub(super) permit: PermitKey,
+    /// A call was dispatched to it, so that the application knows it.
+    pub(super) made: bool,
     /// Does it end with its call?
     pub(super) per_call: bool,
     /// Does it end with its last call, as its channel is gone?
@@ -402,8 +405,15 @@ impl<M, S: Store> ServiceHost<M, S> {
         if !self.may_accept(listener) {
             return Err(HostRefused::NotAccepting);
         }
-        if permit && self.settings.refuse_when_busy && self.session_would_wait(now) {
-            return Err(HostRefused::Busy(self.throttle.pressure(now, Throttle::Sessions)));
+        if permit {
+            // Seen before anything changes: to insert and to remove would leave a trace.
+            let pressure = self.throttle.pressure(now, Throttle::Sessions);
+            if self.settings.refuse_when_busy && pressure.used >= pressure.limit {
+                return Err(HostRefused::Busy(pressure));
+            }
+            if pressure.used.saturating_add(pressure.waiting) >= pressure.capacity {
+                return Err(HostRefused::NotAccepting);
+            }
         }
         let channel = Channel {
             listener,
@@ -421,7 +431,7 @@ impl<M, S: Store> ServiceHost<M, S> {
             ending: None,
             told_ending: false,
             told_bound: false,
-            told_waits: false,
+            told_waits: None,
             attention: Links::default(),
             idle: Links::default(),
             terminating: Links::default(),
@@ -454,14 +464,20 @@ impl<M, S: Store> ServiceHost<M, S> {
         channel.is_some_and(|channel| !matches!(channel.admission, Admission::Waits(_)))
     }
 
-    /// May the next message of this channel be taken?
+    /// May the next message of this channel be taken? Not while one waits in its pump and, on a session with
+    /// [`ConcurrencyMode::Single`], not while one runs.
     pub fn may_take(&self, channel: ChannelId) -> bool {
         self.channels.get(channel.0).is_some_and(|channel| {
-            channel.pump.is_none() && channel.ending.is_none() && !matches!(channel.admission, Admission::Waits(_))
+            let stopped = channel.pump.is_some() || channel.ended || channel.ending.is_some();
+            // One call after the other: until one has returned WCF does not even receive the next of its session, which
+            // holds no permit then, and waits below, as the acknowledgements of a reliable session tell.
+            let one_by_one = channel.session && self.settings.concurrency == ConcurrencyMode::Single;
+            let busy = one_by_one && channel.calls != 0;
+            !stopped && !busy && !matches!(channel.admission, Admission::Waits(_))
         })
     }
 
-    /// The client of this channel sends no more: it is closed once nothing of it runs.
+    /// The client of this channel sends no more, and all that it sent was taken: it is closed once nothing of it runs.
     ///
     /// # Errors
     /// [`HostRefused::Unknown`].
@@ -472,15 +488,19 @@ impl<M, S: Store> ServiceHost<M, S> {
         Ok(())
     }
 
-    /// Closes every session in good order. Those that wait for their permit are given up.
+    /// Closes every session in good order: once the calls that were received have returned; no more are taken. Those that wait
+    /// for their permit are given up.
     pub fn close_all(&mut self) {
         while let Some(key) = self.idle.first() {
-            self.end(key, Ending::Close);
-            // Out of this list even if it was ending already.
             self.idle.remove(&mut self.channels, key, idle);
+            self.change(key, |channel| channel.ended = true);
+            self.close_if_done(key);
         }
-        while let Some(key) = self.stuck.iter_mut().find_map(Option::take) {
-            self.end(key, Ending::Close);
+        // They stay in the way of their listener until they are closed.
+        for listener in 0..LISTENERS {
+            if let Some(key) = self.stuck.get(listener).copied().flatten() {
+                self.end(key, Ending::Close);
+            }
         }
     }
 
@@ -550,9 +570,14 @@ impl<M, S: Store> ServiceHost<M, S> {
         Some(request.message)
     }
 
-    /// Asks for a permit in the name of a channel.
+    /// Asks for a permit in the name of a channel. Where nobody waits, there is no room for who would have to.
     pub(super) fn ask(&mut self, now: Instant, throttle: Throttle, key: Key) -> Asked {
-        let asked = self.throttle.ask(now, throttle, key.to_bits());
+        let pressure = self.throttle.pressure(now, throttle);
+        let asked = if self.settings.refuse_when_busy && pressure.used >= pressure.limit {
+            Asked::Full(pressure)
+        } else {
+            self.throttle.ask(now, throttle, key.to_bits())
+        };
         for event in asked.events() {
             self.notices.note(event);
         }
@@ -586,11 +611,15 @@ impl<M, S: Store> ServiceHost<M, S> {
     fn admit(&mut self, now: Instant, key: Key, permit: PermitKey) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         (channel.admission, channel.active) = (Admission::Has(permit), now);
+        // Who is about to end is not idle: it would be due for ever.
+        let ending = channel.ending.is_some();
         let listener = usize::from(channel.listener.0);
         if let Some(stuck) = self.stuck.get_mut(listener).filter(|stuck| **stuck == Some(key)) {
             *stuck = None;
         }
-        self.idle.push(&mut self.channels, key, idle);
+        if !ending {
+            self.idle.push(&mut self.channels, key, idle);
+        }
     }
 
     /// Something came in on this channel.
@@ -622,7 +651,8 @@ impl<M, S: Store> ServiceHost<M, S> {
 
     /// The reply of a terminating operation was given: the client has the close timeout to close.
     pub(super) fn await_close(&mut self, now: Instant, key: Key) {
-        self.change(key, |channel| channel.terminated_at = now);
+        let Some(channel) = self.channels.get_mut(key).filter(|channel| channel.ending.is_none()) else { return };
+        channel.terminated_at = now;
         if self.settings.close_timeout.is_some() {
             self.terminating.push(&mut self.channels, key, terminating);
         }
@@ -671,7 +701,7 @@ impl<M, S: Store> ServiceHost<M, S> {
         }
         if matches!(channel.pump, Some((_, Stage::Ready { .. } | Stage::Refused { .. }))) {
             let (request, stage) = channel.pump.take()?;
-            channel.told_waits = false;
+            channel.told_waits = None;
             return self.out_of_pump(now, id, request, stage);
         }
         let waits = match (channel.admission, &channel.pump) {
@@ -679,8 +709,8 @@ impl<M, S: Store> ServiceHost<M, S> {
             (Admission::Free | Admission::Has(_), Some((_, stage))) => stage.throttle(),
             (Admission::Free | Admission::Has(_), None) => None,
         };
-        if let Some(throttle) = waits.filter(|_| !channel.told_waits) {
-            channel.told_waits = true;
+        if let Some(throttle) = waits.filter(|_| channel.told_waits != waits) {
+            channel.told_waits = waits;
             return Some(HostAction::Waits(id, self.throttle.pressure(now, throttle)));
         }
         let ending = channel.ending.filter(|_| !channel.told_ending)?;
@@ -695,7 +725,7 @@ impl<M, S: Store> ServiceHost<M, S> {
     fn out_of_pump(&mut self, now: Instant, id: ChannelId, request: Request<M>, stage: Stage) -> Option<HostAction<M>> {
         let Request { message, called } = request;
         match (stage, called) {
-            (Stage::Ready { call: permit, instance, new }, Some(called)) => {
+            (Stage::Ready { call: permit, instance }, Some(called)) => {
                 let has_turn = self.settings.concurrency != ConcurrencyMode::Multiple;
                 let terminating = called.is_terminating;
                 let (back, resumed) = (Links::default(), Links::default());
@@ -707,8 +737,10 @@ impl<M, S: Store> ServiceHost<M, S> {
                     channel.calls = channel.calls.saturating_add(1);
                     channel.terminated |= terminating && session;
                 });
+                let known = self.instances.get_mut(instance);
+                let new_instance = known.is_some_and(|known| !core::mem::replace(&mut known.made, true));
                 let (call, instance) = (CallId(call), InstanceId(instance));
-                Some(HostAction::Dispatch(Dispatch { call, channel: id, instance, new_instance: new, called, message }))
+                Some(HostAction::Dispatch(Dispatch { call, channel: id, instance, new_instance, called, message }))
             }
             (Stage::Refused { call, fault }, called) => {
                 if let Some(call) = call {
