@@ -3,6 +3,7 @@
 //! The tests play the room above and the application. Time is simulated.
 
 mod instances;
+mod limits;
 mod permits;
 mod sessions;
 mod stories;

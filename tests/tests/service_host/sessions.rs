@@ -165,6 +165,7 @@ fn a_session_that_is_about_to_end_is_not_ended_again() {
     world.pass(600);
     assert_eq!(world.drain(), (vec![HostAction::Abort(channel, AbortReason::Idle)], Deadline::Never));
     world.done(&last);
+    assert_eq!(world.drain(), (vec![], Deadline::Never));
     world.pass(3600);
     assert_eq!(world.drain(), (vec![], Deadline::Never));
 }
