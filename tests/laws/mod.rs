@@ -7,6 +7,7 @@ mod arena;
 mod door;
 mod frames;
 mod heads;
+mod host;
 mod moves;
 mod no_trace;
 mod once;

@@ -248,7 +248,6 @@ impl<'c> Contract<'c> {
     pub fn shapes(&self) -> Shapes {
         use ChannelKind::{Duplex, OneWay, RequestReply};
         let one_way_only = self.operations.iter().all(|operation| !operation.two_way);
-        let (some_two_way, some_one_way) = (!one_way_only, self.operations.iter().any(|operation| !operation.two_way));
         let kinds: &[ChannelKind] = match (self.callbacks, one_way_only) {
             (true, _) => &[Duplex],
             (false, true) => &[OneWay, RequestReply, Duplex],
@@ -256,15 +255,12 @@ impl<'c> Contract<'c> {
         };
         let mut shapes = Shapes::default();
         for kind in kinds {
-            // Without a session, requests and one-way messages of one contract share only the request channel.
-            let mixed = some_two_way && some_one_way && *kind == Duplex && !self.callbacks;
             match self.session_mode {
                 SessionMode::Allowed => {
                     shapes.insert(ChannelShape::datagram(*kind));
                     shapes.insert(ChannelShape::session(*kind));
                 }
                 SessionMode::Required => shapes.insert(ChannelShape::session(*kind)),
-                SessionMode::NotAllowed if mixed => {}
                 SessionMode::NotAllowed => shapes.insert(ChannelShape::datagram(*kind)),
             }
         }

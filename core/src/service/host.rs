@@ -24,7 +24,7 @@ use crate::throttle::{
     Asked, Granted, PermitKey, Pressure, Released, ServiceThrottle, Throttle, ThrottleError, ThrottleEvent,
     ThrottleSettings,
 };
-use crate::time::{Deadline, Duration, Instant};
+use crate::time::{Deadline, Instant};
 use heapless::Vec;
 
 /// How many listeners one host may have: one for each endpoint's address and binding.
@@ -171,12 +171,12 @@ pub(super) enum Stage {
     WaitsCall(PermitKey),
     WaitsInstance { call: PermitKey, instance: PermitKey },
     WaitsTurn { call: PermitKey, instance: Key },
-    Ready { call: PermitKey, instance: Key, new: bool },
+    Ready { call: PermitKey, instance: Key },
     Refused { call: Option<PermitKey>, fault: DispatchFault },
 }
 
 impl Stage {
-    const fn throttle(self) -> Option<Throttle> {
+    pub(super) const fn throttle(self) -> Option<Throttle> {
         match self {
             Self::WaitsCall(_) => Some(Throttle::Calls),
             Self::WaitsInstance { .. } => Some(Throttle::Instances),
@@ -211,9 +211,10 @@ pub(super) struct Channel<M> {
     /// The client sends no more.
     pub(super) ended: bool,
     pub(super) ending: Option<Ending>,
-    told_ending: bool,
-    told_bound: bool,
-    told_waits: bool,
+    pub(super) told_ending: bool,
+    pub(super) told_bound: bool,
+    /// The throttle that this channel, or the message in its pump, was last told to wait for.
+    pub(super) told_waits: Option<Throttle>,
     pub(super) attention: Links,
     pub(super) idle: Links,
     pub(super) terminating: Links,
@@ -223,6 +224,8 @@ pub(super) struct Channel<M> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Instance {
     pub(super) permit: PermitKey,
+    /// A call was dispatched to it, so that the application knows it.
+    pub(super) made: bool,
     /// Does it end with its call?
     pub(super) per_call: bool,
     /// Does it end with its last call, as its channel is gone?
@@ -275,11 +278,11 @@ pub struct ServiceHost<M, S: Store> {
     /// The session of each listener that waits for its permit.
     pub(super) stuck: Vec<Option<Key>, LISTENERS>,
     pub(super) notices: Notices,
-    attention: List,
-    resumed: List,
+    pub(super) attention: List,
+    pub(super) resumed: List,
     /// Channels with a permit, by their last message: the first is idle longest.
-    idle: List,
-    terminating: List,
+    pub(super) idle: List,
+    pub(super) terminating: List,
 }
 
 pub(super) fn attention<M>(channel: &mut Channel<M>) -> &mut Links {
@@ -302,7 +305,7 @@ pub(super) fn back(call: &mut Call) -> &mut Links {
     &mut call.back
 }
 
-fn resumed(call: &mut Call) -> &mut Links {
+pub(super) fn resumed(call: &mut Call) -> &mut Links {
     &mut call.resumed
 }
 
@@ -402,8 +405,15 @@ impl<M, S: Store> ServiceHost<M, S> {
         if !self.may_accept(listener) {
             return Err(HostRefused::NotAccepting);
         }
-        if permit && self.settings.refuse_when_busy && self.session_would_wait(now) {
-            return Err(HostRefused::Busy(self.throttle.pressure(now, Throttle::Sessions)));
+        if permit {
+            // Seen before anything changes: to insert and to remove would leave a trace.
+            let pressure = self.throttle.pressure(now, Throttle::Sessions);
+            if self.settings.refuse_when_busy && pressure.used >= pressure.limit {
+                return Err(HostRefused::Busy(pressure));
+            }
+            if pressure.used.saturating_add(pressure.waiting) >= pressure.capacity {
+                return Err(HostRefused::NotAccepting);
+            }
         }
         let channel = Channel {
             listener,
@@ -421,7 +431,7 @@ impl<M, S: Store> ServiceHost<M, S> {
             ending: None,
             told_ending: false,
             told_bound: false,
-            told_waits: false,
+            told_waits: None,
             attention: Links::default(),
             idle: Links::default(),
             terminating: Links::default(),
@@ -454,14 +464,20 @@ impl<M, S: Store> ServiceHost<M, S> {
         channel.is_some_and(|channel| !matches!(channel.admission, Admission::Waits(_)))
     }
 
-    /// May the next message of this channel be taken?
+    /// May the next message of this channel be taken? Not while one waits in its pump and, on a session with
+    /// [`ConcurrencyMode::Single`], not while one runs.
     pub fn may_take(&self, channel: ChannelId) -> bool {
         self.channels.get(channel.0).is_some_and(|channel| {
-            channel.pump.is_none() && channel.ending.is_none() && !matches!(channel.admission, Admission::Waits(_))
+            let stopped = channel.pump.is_some() || channel.ended || channel.ending.is_some();
+            // One call after the other: until one has returned WCF does not even receive the next of its session, which
+            // holds no permit then, and waits below, as the acknowledgements of a reliable session tell.
+            let one_by_one = channel.session && self.settings.concurrency == ConcurrencyMode::Single;
+            let busy = one_by_one && channel.calls != 0;
+            !stopped && !busy && !matches!(channel.admission, Admission::Waits(_))
         })
     }
 
-    /// The client of this channel sends no more: it is closed once nothing of it runs.
+    /// The client of this channel sends no more, and all that it sent was taken: it is closed once nothing of it runs.
     ///
     /// # Errors
     /// [`HostRefused::Unknown`].
@@ -472,15 +488,19 @@ impl<M, S: Store> ServiceHost<M, S> {
         Ok(())
     }
 
-    /// Closes every session in good order. Those that wait for their permit are given up.
+    /// Closes every session in good order: once the calls that were received have returned; no more are taken. Those that wait
+    /// for their permit are given up.
     pub fn close_all(&mut self) {
         while let Some(key) = self.idle.first() {
-            self.end(key, Ending::Close);
-            // Out of this list even if it was ending already.
             self.idle.remove(&mut self.channels, key, idle);
+            self.change(key, |channel| channel.ended = true);
+            self.close_if_done(key);
         }
-        while let Some(key) = self.stuck.iter_mut().find_map(Option::take) {
-            self.end(key, Ending::Close);
+        // They stay in the way of their listener until they are closed.
+        for listener in 0..LISTENERS {
+            if let Some(key) = self.stuck.get(listener).copied().flatten() {
+                self.end(key, Ending::Close);
+            }
         }
     }
 
@@ -550,9 +570,13 @@ impl<M, S: Store> ServiceHost<M, S> {
         Some(request.message)
     }
 
-    /// Asks for a permit in the name of a channel.
+    /// Asks for a permit in the name of a channel. Where nobody waits, there is no room for who would have to.
     pub(super) fn ask(&mut self, now: Instant, throttle: Throttle, key: Key) -> Asked {
-        let asked = self.throttle.ask(now, throttle, key.to_bits());
+        let nobody_waits = self.settings.refuse_when_busy.then(|| self.throttle.pressure(now, throttle));
+        let asked = match nobody_waits.filter(|pressure| pressure.used >= pressure.limit) {
+            Some(pressure) => Asked::Full(pressure),
+            None => self.throttle.ask(now, throttle, key.to_bits()),
+        };
         for event in asked.events() {
             self.notices.note(event);
         }
@@ -586,11 +610,15 @@ impl<M, S: Store> ServiceHost<M, S> {
     fn admit(&mut self, now: Instant, key: Key, permit: PermitKey) {
         let Some(channel) = self.channels.get_mut(key) else { return };
         (channel.admission, channel.active) = (Admission::Has(permit), now);
+        // Who is about to end is not idle: it would be due for ever.
+        let ending = channel.ending.is_some();
         let listener = usize::from(channel.listener.0);
         if let Some(stuck) = self.stuck.get_mut(listener).filter(|stuck| **stuck == Some(key)) {
             *stuck = None;
         }
-        self.idle.push(&mut self.channels, key, idle);
+        if !ending {
+            self.idle.push(&mut self.channels, key, idle);
+        }
     }
 
     /// Something came in on this channel.
@@ -622,7 +650,8 @@ impl<M, S: Store> ServiceHost<M, S> {
 
     /// The reply of a terminating operation was given: the client has the close timeout to close.
     pub(super) fn await_close(&mut self, now: Instant, key: Key) {
-        self.change(key, |channel| channel.terminated_at = now);
+        let Some(channel) = self.channels.get_mut(key).filter(|channel| channel.ending.is_none()) else { return };
+        channel.terminated_at = now;
         if self.settings.close_timeout.is_some() {
             self.terminating.push(&mut self.channels, key, terminating);
         }
@@ -630,10 +659,11 @@ impl<M, S: Store> ServiceHost<M, S> {
 
     /// This channel is to end. The first word stands.
     pub(super) fn end(&mut self, key: Key, ending: Ending) {
-        let Some(channel) = self.channels.get_mut(key).filter(|channel| channel.ending.is_none()) else { return };
-        channel.ending = Some(ending);
+        // Whatever comes of it, its timers are off: poll would see them due again and again.
         self.idle.remove(&mut self.channels, key, idle);
         self.terminating.remove(&mut self.channels, key, terminating);
+        let Some(channel) = self.channels.get_mut(key).filter(|channel| channel.ending.is_none()) else { return };
+        channel.ending = Some(ending);
         self.attend(key);
     }
 
@@ -641,127 +671,6 @@ impl<M, S: Store> ServiceHost<M, S> {
         let done = |channel: &Channel<M>| channel.ended && channel.calls == 0 && channel.pump.is_none();
         if self.channels.get(key).is_some_and(done) {
             self.end(key, Ending::Close);
-        }
-    }
-
-    /// Asks what to do at `now`, until it says [`HostAction::Wait`].
-    pub fn poll(&mut self, now: Instant) -> HostAction<M> {
-        if let Some(call) = self.resumed.pop(&mut self.calls, resumed) {
-            return HostAction::Resume(CallId(call));
-        }
-        if let Some(event) = self.notices.next() {
-            return HostAction::Throttle(event);
-        }
-        self.see_timers(now);
-        while let Some(key) = self.attention.first() {
-            if let Some(action) = self.look_at(now, key) {
-                return action;
-            }
-            self.attention.remove(&mut self.channels, key, attention);
-        }
-        HostAction::Wait(self.deadline())
-    }
-
-    fn look_at(&mut self, now: Instant, key: Key) -> Option<HostAction<M>> {
-        let channel = self.channels.get_mut(key)?;
-        let id = ChannelId(key);
-        if channel.bound && !channel.told_bound {
-            channel.told_bound = true;
-            return Some(HostAction::Bound(id));
-        }
-        if matches!(channel.pump, Some((_, Stage::Ready { .. } | Stage::Refused { .. }))) {
-            let (request, stage) = channel.pump.take()?;
-            channel.told_waits = false;
-            return self.out_of_pump(now, id, request, stage);
-        }
-        let waits = match (channel.admission, &channel.pump) {
-            (Admission::Waits(_), _) => Some(Throttle::Sessions),
-            (Admission::Free | Admission::Has(_), Some((_, stage))) => stage.throttle(),
-            (Admission::Free | Admission::Has(_), None) => None,
-        };
-        if let Some(throttle) = waits.filter(|_| !channel.told_waits) {
-            channel.told_waits = true;
-            return Some(HostAction::Waits(id, self.throttle.pressure(now, throttle)));
-        }
-        let ending = channel.ending.filter(|_| !channel.told_ending)?;
-        channel.told_ending = true;
-        Some(match ending {
-            Ending::Close => HostAction::Close(id),
-            Ending::Abort(reason) => HostAction::Abort(id, reason),
-        })
-    }
-
-    /// Gives the message that a pump held to the application, or its refusal to the client.
-    fn out_of_pump(&mut self, now: Instant, id: ChannelId, request: Request<M>, stage: Stage) -> Option<HostAction<M>> {
-        let Request { message, called } = request;
-        match (stage, called) {
-            (Stage::Ready { call: permit, instance, new }, Some(called)) => {
-                let has_turn = self.settings.concurrency != ConcurrencyMode::Multiple;
-                let terminating = called.is_terminating;
-                let (back, resumed) = (Links::default(), Links::default());
-                let call = Call { channel: id.0, permit, instance, terminating, has_turn, back, resumed };
-                // Each call has a permit, and there are no more permits than places.
-                let call = self.calls.insert(call)?;
-                let session = self.channels.get(id.0).is_some_and(|channel| channel.session);
-                self.change(id.0, |channel| {
-                    channel.calls = channel.calls.saturating_add(1);
-                    channel.terminated |= terminating && session;
-                });
-                let (call, instance) = (CallId(call), InstanceId(instance));
-                Some(HostAction::Dispatch(Dispatch { call, channel: id, instance, new_instance: new, called, message }))
-            }
-            (Stage::Refused { call, fault }, called) => {
-                if let Some(call) = call {
-                    self.let_go(now, call);
-                }
-                let bound = self.channels.get(id.0).is_some_and(|channel| channel.bound && channel.session);
-                if bound && fault == DispatchFault::ActionNotSupported {
-                    // On a session in use WCF closes the channel then.
-                    self.end(id.0, Ending::Close);
-                }
-                self.close_if_done(id.0);
-                let two_way = called.is_none_or(|called| called.two_way);
-                Some(HostAction::Refuse { channel: id, message, two_way, fault })
-            }
-            _ => None,
-        }
-    }
-
-    fn see_timers(&mut self, now: Instant) {
-        while let Some((key, Deadline::At(due), reason)) = self.next_timer() {
-            if due > now {
-                return;
-            }
-            self.end(key, Ending::Abort(reason));
-        }
-    }
-
-    fn next_timer(&self) -> Option<(Key, Deadline, AbortReason)> {
-        let due = |since: Instant, timeout: Option<Duration>| match timeout {
-            Some(timeout) => Deadline::At(since.after(timeout)),
-            None => Deadline::Never,
-        };
-        let idle = self.idle.first().and_then(|key| {
-            let channel = self.channels.get(key)?;
-            Some((key, due(channel.active, self.settings.receive_timeout), AbortReason::Idle))
-        });
-        let terminating = self.terminating.first().and_then(|key| {
-            let channel = self.channels.get(key)?;
-            Some((key, due(channel.terminated_at, self.settings.close_timeout), AbortReason::NotClosed))
-        });
-        idle.into_iter().chain(terminating).min_by_key(|(_, due, _)| *due)
-    }
-
-    /// Until when there is nothing to do.
-    pub fn deadline(&self) -> Deadline {
-        self.next_timer().map_or(Deadline::Never, |(_, due, _)| due)
-    }
-
-    /// When this channel will be aborted if nothing comes of its client.
-    pub fn idle_deadline(&self, channel: ChannelId) -> Deadline {
-        match (self.channels.get(channel.0).filter(|channel| channel.idle.linked()), self.settings.receive_timeout) {
-            (Some(channel), Some(timeout)) => Deadline::At(channel.active.after(timeout)),
-            (Some(_) | None, _) => Deadline::Never,
         }
     }
 

@@ -7,6 +7,7 @@ mod host;
 mod list;
 mod modes;
 mod notices;
+mod poll;
 mod pump;
 mod shapes;
 

@@ -38,10 +38,6 @@ impl<M, S: Store> ServiceHost<M, S> {
                     self.has_call(now, key, permit);
                     return Ok(());
                 }
-                Asked::Waits { key: permit, .. } if self.settings.refuse_when_busy => {
-                    self.let_go(now, permit);
-                    Stage::Refused { call: None, fault: DispatchFault::ServerTooBusy(Throttle::Calls) }
-                }
                 Asked::Waits { key: permit, .. } => Stage::WaitsCall(permit),
                 Asked::Full(_) => Stage::Refused { call: None, fault: DispatchFault::ServerTooBusy(Throttle::Calls) },
             }
@@ -83,10 +79,6 @@ impl<M, S: Store> ServiceHost<M, S> {
                 self.set_stage(key, Stage::WaitsInstance { call, instance: permit });
                 return self.has_instance_permit(key, permit);
             }
-            Asked::Waits { key: permit, .. } if self.settings.refuse_when_busy => {
-                self.let_go(now, permit);
-                refused(DispatchFault::ServerTooBusy(Throttle::Instances))
-            }
             Asked::Waits { key: instance, .. } => Stage::WaitsInstance { call, instance },
             Asked::Full(_) => refused(DispatchFault::ServerTooBusy(Throttle::Instances)),
         };
@@ -104,15 +96,15 @@ impl<M, S: Store> ServiceHost<M, S> {
         };
         let busy = self.settings.concurrency != ConcurrencyMode::Multiple;
         let (turns, back) = (List::default(), List::default());
-        let made = Instance { permit, per_call, gone: false, users: 1, busy, turns, back };
+        let instance = Instance { permit, made: false, per_call, gone: false, users: 1, busy, turns, back };
         // Each instance has a permit, and there are no more permits than places.
-        let Some(instance) = self.instances.insert(made) else { return };
+        let Some(instance) = self.instances.insert(instance) else { return };
         match self.settings.instances {
             InstanceContextMode::PerSession if !per_call => channel.instance = Some(instance),
             InstanceContextMode::PerSession | InstanceContextMode::PerCall => {}
             InstanceContextMode::Single => self.single = Some(instance),
         }
-        self.set_stage(key, Stage::Ready { call, instance, new: true });
+        self.set_stage(key, Stage::Ready { call, instance });
     }
 
     fn wait_for_turn(&mut self, key: Key, call: PermitKey, instance: Key) {
@@ -121,7 +113,7 @@ impl<M, S: Store> ServiceHost<M, S> {
         known.users = known.users.saturating_add(1);
         let stage = if multiple || !known.busy {
             known.busy = !multiple;
-            Stage::Ready { call, instance, new: false }
+            Stage::Ready { call, instance }
         } else {
             known.turns.push(&mut self.channels, key, turn);
             Stage::WaitsTurn { call, instance }
@@ -150,11 +142,11 @@ impl<M, S: Store> ServiceHost<M, S> {
             self.channels.get(key).and_then(|channel| channel.pump.as_ref())
         {
             let call = *call;
-            self.set_stage(key, Stage::Ready { call, instance, new: false });
+            self.set_stage(key, Stage::Ready { call, instance });
         }
     }
 
-    /// Lets an instance go that nobody will use again.
+    /// Lets an instance go that nobody will use again. Tells which, if the application knows it.
     pub(super) fn dispose_if_unused(&mut self, now: Instant, instance: Key) -> Option<InstanceId> {
         let known = self.instances.get(instance)?;
         if known.users != 0 || !(known.gone || known.per_call) {
@@ -162,7 +154,7 @@ impl<M, S: Store> ServiceHost<M, S> {
         }
         let known = self.instances.remove(instance)?;
         self.let_go(now, known.permit);
-        Some(InstanceId(instance))
+        known.made.then_some(InstanceId(instance))
     }
 
     /// A call has ended, and its reply was given. Tells which instance goes with it.
@@ -214,6 +206,8 @@ impl<M, S: Store> ServiceHost<M, S> {
         if self.settings.concurrency == ConcurrencyMode::Reentrant && known.has_turn {
             known.has_turn = false;
             let instance = known.instance;
+            // It may have been given the turn without having been told.
+            self.not_resumed(call.0);
             self.pass_turn(instance);
         }
         Ok(())
@@ -228,6 +222,8 @@ impl<M, S: Store> ServiceHost<M, S> {
     pub fn comes_back(&mut self, call: CallId) -> Result<bool, HostRefused> {
         let known = self.calls.get_mut(call.0).ok_or(HostRefused::Unknown)?;
         if known.has_turn || self.settings.concurrency != ConcurrencyMode::Reentrant {
+            // Told now, and not once more.
+            self.not_resumed(call.0);
             return Ok(true);
         }
         let instance = self.instances.get_mut(known.instance).ok_or(HostRefused::Unknown)?;
