@@ -167,7 +167,7 @@ fn one_at_a_time_a_call_that_calls_out_keeps_its_turn() {
     let first = world.run(one, 1, ANY);
     world.take(two, 2, ANY);
     world.host.calls_out(first.call).expect("known");
-    assert_eq!(world.messages(), []);
+    assert!(world.messages().is_empty());
     assert_eq!(world.host.comes_back(first.call), Ok(true));
 }
 
@@ -247,7 +247,7 @@ fn reentrant_a_call_may_return_while_it_is_out_or_waits_to_come_back() {
     world.done(&out);
     // It did not have the turn to give it up.
     world.take(channel, 3, ANY);
-    assert_eq!(world.messages(), []);
+    assert!(world.messages().is_empty());
     world.host.calls_out(running.call).expect("known");
     let calls = world.calls();
     assert_eq!(world.host.comes_back(running.call), Ok(false));

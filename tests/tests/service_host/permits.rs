@@ -127,7 +127,7 @@ fn while_a_call_waits_its_channel_is_not_read_and_others_are() {
     let first = world.run(one, 1, ANY);
     let second = world.run(one, 2, ANY);
     world.take(one, 3, ANY);
-    assert_eq!(world.messages(), []);
+    assert!(world.messages().is_empty());
     assert!(world.host.waits(one) && !world.host.may_take(one));
     let before = world.host.clone();
     let request = Request { message: 4, called: Some(ANY) };
@@ -135,7 +135,7 @@ fn while_a_call_waits_its_channel_is_not_read_and_others_are() {
     assert_eq!(world.host, before);
     // The other session is read, and waits behind.
     world.take(two, 5, ANY);
-    assert_eq!(world.messages(), []);
+    assert!(world.messages().is_empty());
     assert_eq!(world.waiting()[0], 2);
     world.done(&second);
     assert_eq!(world.messages(), [3]);
@@ -161,7 +161,7 @@ fn calls_that_wait_do_not_time_out() {
     let first = world.run(channel, 1, ANY);
     world.take(channel, 2, ANY);
     world.pass(24 * 3600);
-    assert_eq!(world.messages(), []);
+    assert!(world.messages().is_empty());
     world.done(&first);
     assert_eq!(world.messages(), [2]);
 }
@@ -173,7 +173,7 @@ fn a_request_whose_client_has_gone_is_dispatched_all_the_same() {
     let first = world.run(one, 1, ANY);
     world.take(two, 2, ANY);
     world.host.ended(two).expect("known");
-    assert_eq!(world.messages(), []);
+    assert!(world.messages().is_empty());
     world.done(&first);
     let calls = world.calls();
     assert_eq!(calls.iter().map(|call| call.message).collect::<Vec<_>>(), [2]);

@@ -135,7 +135,7 @@ fn the_third_session_waits_for_one_of_two_instances() {
     }
     world.take(c, 3, ANY);
     world.take(d, 4, ANY);
-    assert_eq!(world.messages(), []);
+    assert!(world.messages().is_empty());
     world.closed(a);
     let calls = world.calls();
     assert_eq!(calls.iter().map(|call| call.channel).collect::<Vec<_>>(), [c]);
