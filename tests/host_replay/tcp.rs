@@ -69,6 +69,7 @@ impl ServiceLayer<Said> for Connections {
     fn sessionful(&self) -> bool {
         true
     }
+    fn set_room(&mut self, _: Option<u32>) {}
     fn wording(&self) -> Wording {
         let addressing = AddressingVersion::Wsa10;
         let form = FaultForm::Clear(addressing);

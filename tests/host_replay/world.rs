@@ -226,7 +226,7 @@ fn contract_name(name: &str) -> String {
 
 /// The part of a configuration that is the binding's.
 fn without_host(config: &Config) -> Config {
-    config.without(&["calls", "sessions", "instances", "inst", "conc"])
+    config.without(&["calls"])
 }
 
 fn conversations(config: &Config) -> AcceptorSettings {

@@ -82,10 +82,32 @@ pub struct Settings {
 }
 
 /// Every key that a story of reliable messaging uses: `cb` and `webproxy` are the recorder's own ports; `srenew` and `sroll` are
-/// renewal intervals of the secure conversation below.
-const KEYS: [&str; 22] = [
-    "b", "cb", "close", "conc", "enc", "inact", "mv", "open", "ordered", "pend", "recv", "retry", "rm", "sec", "send",
-    "sessions", "srenew", "sroll", "tr", "ver", "webproxy", "win",
+/// renewal intervals of the secure conversation below; `inst` and `instances` are the service host's.
+const KEYS: [&str; 24] = [
+    "b",
+    "cb",
+    "close",
+    "conc",
+    "enc",
+    "inact",
+    "inst",
+    "instances",
+    "mv",
+    "open",
+    "ordered",
+    "pend",
+    "recv",
+    "retry",
+    "rm",
+    "sec",
+    "send",
+    "sessions",
+    "srenew",
+    "sroll",
+    "tr",
+    "ver",
+    "webproxy",
+    "win",
 ];
 
 impl Settings {

@@ -5,7 +5,7 @@ use soap_session_tests::footprint::footprint;
 /// Most bytes of core state that an idle secure reliable session may take, with a payload handle of sixteen bytes.
 const IDLE: usize = 1024;
 /// Most bytes that a busy one may take besides.
-const BUSY: usize = 8192;
+const BUSY: usize = 10_240;
 
 fn bytes(name: &str) -> usize {
     footprint().into_iter().find(|(known, _)| *known == name).expect("it is measured").1
@@ -20,7 +20,7 @@ fn an_idle_secure_reliable_session_takes_a_kibibyte() {
 }
 
 #[test]
-fn a_busy_session_takes_eight_more() {
+fn a_busy_session_takes_ten_more() {
     let busy = bytes("busy part of a reliable session");
     assert!(busy <= BUSY, "{busy} bytes");
 }

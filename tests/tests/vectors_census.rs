@@ -63,7 +63,7 @@ fn messages_of_http_carry_heads_that_agree_with_them() {
         }
     }
     // An empty 200 is what the recorded server's HTTP made of an exchange that its application aborted.
-    let expected = [((200, false), 1337), ((200, true), 9), ((202, true), 128), ((500, false), 107)];
+    let expected = [((200, false), 1394), ((200, true), 17), ((202, true), 130), ((500, false), 111)];
     assert_eq!(statuses.into_iter().collect::<Vec<_>>(), expected);
 }
 

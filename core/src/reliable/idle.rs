@@ -55,13 +55,23 @@ pub(super) struct Idle<P> {
     role: Role<P>,
 }
 
+/// The last reply of a session whose requests are answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct LastReply<P> {
+    number: u64,
+    two_way: bool,
+    message_id: Option<Name>,
+    reply: u64,
+    message: P,
+}
+
 /// What differs by the shape.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Role<P> {
     OneWay,
     Replies {
         /// The last request, whose reply the client acknowledges only with the next one.
-        last: Option<(u64, bool, u64, P)>,
+        last: Option<LastReply<P>>,
         next_reply: u64,
     },
     Duplex {
@@ -111,6 +121,10 @@ impl<P: Outgoing> Idle<P> {
             Some(token) => Some(Name::of(token)?),
             None => None,
         };
+        let message_id = match session.requests.first().and_then(|request| request.message_id.as_ref()) {
+            Some(message_id) => Some(Name::of(message_id)?),
+            None => None,
+        };
         let (sequence, known_by) = (text_of(&inbound.identifier)?, Name::of(known_by)?);
         let expires = Vec::from_slice(&session.expires).ok()?;
         let inbound = inbound.rest()?;
@@ -119,7 +133,7 @@ impl<P: Outgoing> Idle<P> {
             && let Some(Request { number, two_way, state: RequestState::Replied(reply, message), .. }) =
                 session.requests.pop()
         {
-            *last = Some((number, two_way, reply, message));
+            *last = Some(LastReply { number, two_way, message_id, reply, message });
         }
         let common = &session.common;
         Some(Self {
@@ -165,10 +179,11 @@ impl<P: Outgoing> Idle<P> {
             Role::OneWay => {}
             Role::Replies { last, next_reply: next } => {
                 next_reply = next;
-                if let Some((number, two_way, reply, message)) = last {
+                if let Some(LastReply { number, two_way, message_id, reply, message }) = last {
                     let state = RequestState::Replied(reply, message);
+                    let message_id = message_id.as_ref().map(Name::identifier);
                     // Room for one there was before.
-                    let _ = requests.push(Request { number, two_way, last: false, state });
+                    let _ = requests.push(Request { number, two_way, last: false, message_id, state });
                 }
             }
             Role::Duplex { outbound, next_ticket } => {

@@ -83,6 +83,8 @@ pub(super) struct Request<P> {
     pub(super) two_way: bool,
     /// Did it say that it is the last (February 2005)?
     pub(super) last: bool,
+    /// Its MessageID, which its reply relates to.
+    pub(super) message_id: Option<Identifier>,
     pub(super) state: RequestState<P>,
 }
 

@@ -108,7 +108,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
                 let RequestState::Replied(reply, message) = &request.state else { return None };
                 Frame {
                     action: FrameAction::Application(message.action()),
-                    relates_to: message.relates_to(),
+                    relates_to: request.message_id.as_ref().map(Identifier::as_bytes),
                     sequence: Some(SequencePlace {
                         identifier: self.offer.as_ref()?,
                         number: *reply,

@@ -215,7 +215,9 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
                 inbound.take_in(number, header.last, false);
                 let two_way = arrival.message_id.is_some();
                 // Room was seen above.
-                let _ = self.requests.push(Request { number, two_way, last: header.last, state: RequestState::Queued });
+                let message_id = arrival.message_id.and_then(Identifier::new);
+                let state = RequestState::Queued;
+                let _ = self.requests.push(Request { number, two_way, last: header.last, message_id, state });
                 self.hold(from, Holding::Request(number));
                 Ok(Heard::Message { number })
             }

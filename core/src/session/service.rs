@@ -134,10 +134,15 @@ where
     /// Somebody else counts, too: `Some(limit)` refuses, from now on, every new token with ServerTooBusy and every new
     /// sequence with ConnectionLimitReached; `None`, as at first, leaves it to this machine's own limits.
     pub const fn set_full(&mut self, full: Option<u16>) {
+        self.set_full_each(full, full.is_some());
+    }
+
+    /// As [`set_full`](Self::set_full), of tokens and of sequences.
+    pub(super) const fn set_full_each(&mut self, tokens: Option<u16>, sequences: bool) {
         if let Some(security) = &mut self.security {
-            security.set_full(full);
+            security.set_full(tokens);
         }
-        self.reliable.set_full(full.is_some());
+        self.reliable.set_full(sequences);
     }
 
     /// The next session that waits to be accepted, oldest first. Until then its messages wait too.

@@ -27,7 +27,7 @@ const LOST_FOR_GOOD: &[(&str, &str)] = &[
 ];
 
 #[rustfmt::skip]
-pub(crate) const TABLE: [(&str, Verdict); 173] = [
+pub(crate) const TABLE: [(&str, Verdict); 176] = [
     ("wcf/dual-none", Unplayed(HALF)),
     ("wcf/rm-custom", Same),
     ("wcf/rm-custom-11", Same),
@@ -190,6 +190,9 @@ pub(crate) const TABLE: [(&str, Verdict); 173] = [
     ("wcf-stories/rm11-terminating", Same),
     ("wcf-stories/rm11-window-2-four-calls", Deviates(&[("ranges: 1-3 instead of 1-2", FRESH)])),
     ("wcf-stories/sc-rm-renew-needed", Same),
+    ("wcf-stories/session-notallowed-on-rm", Same),
+    ("wcf-stories/throttle-instances-2-rm10", Same),
+    ("wcf-stories/throttle-sessions-10-rm10", Same),
     ("gsoap/gsoap-rm10-DiscardEntire-dropreq3-resend-end", SameBut(AHEAD_OF_US)),
     ("gsoap/gsoap-rm10-NoDiscard-dropreq3-resend-end", Same),
     ("gsoap/gsoap-rm10-NoDiscard-dropreq3-resend-now", Same),

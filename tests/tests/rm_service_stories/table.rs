@@ -6,6 +6,8 @@ const HALF: &str = "the connection of the callbacks was not recorded";
 const GONE: &str = "the host is gone, and what HTTP says for it is empty";
 const TAKES: &str = "the recorded application took its message later";
 const KEPT: &str = "the recorded service kept what it wrote without a connection, and wrote all of it to the next one";
+const NO_SESSION: &str = "the recorded service does not show its sessions to the application: host_stories plays it";
+const BUSY: &str = "the recorded service was at something else for a moment";
 const REFUSED: &str = "the recorded service closed the connection after its first refusal";
 
 const KEEPS: &str = "ours keeps the reply until it is acknowledged";
@@ -33,7 +35,7 @@ const RM11_LOST: &[(&str, &str)] = &[
 ];
 
 #[rustfmt::skip]
-pub(crate) const TABLE: [(&str, Verdict); 173] = [
+pub(crate) const TABLE: [(&str, Verdict); 176] = [
     ("wcf/dual-none", Unplayed(HALF)),
     ("wcf/rm-custom", Same),
     ("wcf/rm-custom-11", Same),
@@ -196,6 +198,9 @@ pub(crate) const TABLE: [(&str, Verdict); 173] = [
     ("wcf-stories/rm11-terminating", Same),
     ("wcf-stories/rm11-window-2-four-calls", Same),
     ("wcf-stories/sc-rm-renew-needed", Same),
+    ("wcf-stories/session-notallowed-on-rm", Unplayed(NO_SESSION)),
+    ("wcf-stories/throttle-instances-2-rm10", SameBut(&[("#17 was at 7518", BUSY)])),
+    ("wcf-stories/throttle-sessions-10-rm10", Same),
     ("gsoap/gsoap-rm10-DiscardEntire-dropreq3-resend-end", Deviates(RM10_AGAIN)),
     ("gsoap/gsoap-rm10-NoDiscard-dropreq3-resend-end", Deviates(RM10_AGAIN)),
     ("gsoap/gsoap-rm10-NoDiscard-dropreq3-resend-now", Deviates(RM10_AGAIN)),

@@ -156,6 +156,9 @@ pub trait ServiceLayer<P: Outgoing> {
 
     /// Does it make sessions, each of which needs a permit?
     fn sessionful(&self) -> bool;
+    /// How many more sessions may be opened, where nobody shall wait for a permit: beyond them, who wants to open one is refused
+    /// on the wire. `None`: whoever comes.
+    fn set_room(&mut self, room: Option<u32>);
     /// How faults are written.
     fn wording(&self) -> Wording;
     /// Takes a message in; it is decrypted in place.

@@ -212,6 +212,7 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         }
         self.end_what_is_to_end(now);
         self.accept(now, host);
+        self.tell_room(now, host);
         for (_, bound) in self.channels.iter() {
             if host.may_take(bound.channel)
                 && let Some(kept) = self.layer.take(now, bound.owner)
@@ -234,6 +235,13 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
                 self.channels.insert(Bound { owner, channel, ending: None });
             }
         }
+    }
+
+    /// Where nobody shall wait, who wants to open a session too many is told then.
+    fn tell_room(&mut self, now: Instant, host: &ServiceHost<Kept, S>) {
+        let refuses = host.settings().refuse_when_busy && self.layer.sessionful();
+        let pressure = host.pressure(Throttle::Sessions, now);
+        self.layer.set_room(refuses.then_some(pressure.limit.saturating_sub(pressure.used)));
     }
 
     fn end_what_is_to_end(&mut self, now: Instant) {

@@ -77,6 +77,8 @@ impl<P: Outgoing, const EXCHANGES: usize> ServiceLayer<P> for PlainLayer<P, EXCH
         false
     }
 
+    fn set_room(&mut self, _: Option<u32>) {}
+
     fn wording(&self) -> Wording {
         // Without WS-Addressing no namespace is in scope as `a`, and any version will do to say so: see `namespace`.
         let (soap, language) = (self.soap, self.language);

@@ -4,6 +4,7 @@ use super::super::action::ServiceAction;
 use super::super::heard::ServiceHeard;
 use super::super::service::SessionService;
 use super::layer::{Delivered, GoneBecause, Kept, LayerAction, LayerHeard, Owner, ServiceLayer, Wording};
+use super::secure::full;
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
 use crate::reliable::{Heard, Shape, Told};
@@ -29,6 +30,7 @@ pub struct ReliableLayer<
     wording: Wording,
     /// Sessions that the host ended, and why.
     aborted: Vec<(Owner, AbortReason), SESSIONS>,
+    room: Option<u32>,
 }
 
 impl<
@@ -49,7 +51,7 @@ where
     /// A layer over this machine, which has no sessions yet.
     pub fn new(service: SessionService<P, SESSIONS, WINDOW, RANGES, REQUESTS, EXCHANGES, REPLAY, B, BUSY>) -> Self {
         let wording = service.wording();
-        Self { service, wording, aborted: Vec::new() }
+        Self { service, wording, aborted: Vec::new(), room: None }
     }
 
     /// The machine, to be read.
@@ -87,6 +89,10 @@ where
         true
     }
 
+    fn set_room(&mut self, room: Option<u32>) {
+        self.room = room;
+    }
+
     fn wording(&self) -> Wording {
         self.wording
     }
@@ -98,6 +104,12 @@ where
         credentials: &C,
         message: &mut [u8],
     ) -> Result<LayerHeard<ServiceHeard>, Misuse> {
+        if self.room.is_some() {
+            let sequences = self.service.pending_sessions();
+            // Who has a token has a claim to a sequence.
+            let tokens = sequences.saturating_add(self.service.pending_conversations());
+            self.service.set_full_each(full(self.room, tokens), full(self.room, sequences).is_some());
+        }
         let heard = self.service.receive(now, from, credentials, message)?;
         let ServiceHeard::Session { session: Some(session), heard: Heard::Message { number }, message: Some(place) } =
             heard

@@ -23,6 +23,12 @@ struct Used {
     gone: Option<GoneBecause>,
 }
 
+/// Is there no room for one more beside those that have a claim to it? The limit, for the reason.
+pub(super) fn full(room: Option<u32>, claimed: usize) -> Option<u16> {
+    let room = room?;
+    (usize::try_from(room).unwrap_or(usize::MAX) <= claimed).then(|| u16::try_from(room).unwrap_or(u16::MAX))
+}
+
 /// Secure conversations, as a service's endpoint stands on them.
 ///
 /// A conversation waits to be accepted from its first message on, and its messages wait with it.
@@ -39,6 +45,7 @@ pub struct SecureLayer<
     wording: Wording,
     used: Vec<Used, SESSIONS>,
     inbox: Deque<(SessionId, Exchange), EXCHANGES>,
+    room: Option<u32>,
 }
 
 impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: usize, const REPLAY: usize, B: Backend>
@@ -54,7 +61,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             language: acceptor.settings().language,
             addressed: true,
         };
-        Self { acceptor, wording, used: Vec::new(), inbox: Deque::new() }
+        Self { acceptor, wording, used: Vec::new(), inbox: Deque::new(), room: None }
     }
 
     /// The acceptor, to be read.
@@ -95,6 +102,10 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         true
     }
 
+    fn set_room(&mut self, room: Option<u32>) {
+        self.room = room;
+    }
+
     fn wording(&self) -> Wording {
         self.wording
     }
@@ -108,6 +119,11 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     ) -> Result<LayerHeard<Incoming>, Misuse> {
         if self.inbox.is_full() {
             return Err(Misuse::TooManyCalls { limit: u16::try_from(EXCHANGES).unwrap_or(u16::MAX) });
+        }
+        if self.room.is_some() {
+            // Each token that was issued will want a permit.
+            let claimed = self.acceptor.pending_sessions().saturating_add(self.acceptor.queued());
+            self.acceptor.set_full(full(self.room, claimed));
         }
         let heard = match self.acceptor.receive(now, from, credentials, message)? {
             Incoming::Request { session, two_way, opened } => {
