@@ -376,3 +376,8 @@ fn opens_without_a_session_as_recorded(story: &str) {
 fn no_session_is_taken_on_a_secure_conversation() {
     opens_without_a_session_as_recorded("wcf-stories/session-notallowed-on-sc");
 }
+
+#[test]
+fn no_session_is_taken_on_a_reliable_session() {
+    opens_without_a_session_as_recorded("wcf-stories/session-notallowed-on-rm");
+}

@@ -135,7 +135,7 @@ impl World {
         panic!("more than {most} actions");
     }
 
-    pub(super) fn waits_until(&mut self, deadline: Deadline) {
+    pub(super) fn waits_until(&self, deadline: Deadline) {
         let settings = self.setup.settings;
         let ends = |channel: &Channel| {
             let done = channel.ended && self.calls_of(channel.id) == 0 && !self.holds(channel.id);

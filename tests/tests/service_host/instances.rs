@@ -280,6 +280,21 @@ fn reentrant_a_turn_that_was_given_is_told_once() {
 }
 
 #[test]
+fn reentrant_a_call_that_returns_before_it_is_told_of_its_turn_is_not_told() {
+    let mut world = world(PerSession, Reentrant);
+    let channel = world.session(1);
+    let first = world.run(channel, 1, ANY);
+    world.host.calls_out(first.call).expect("known");
+    let second = world.run(channel, 2, ANY);
+    assert_eq!(world.host.comes_back(first.call), Ok(false));
+    world.take(channel, 3, ANY);
+    world.done(&second);
+    world.done(&first);
+    // It had the turn all the same, and gives it up.
+    assert_eq!(world.messages(), [3]);
+}
+
+#[test]
 fn reentrant_the_channel_may_go_while_its_call_is_out() {
     let mut world = world(PerSession, Reentrant);
     let channel = world.session(1);
