@@ -7,6 +7,7 @@ use crate::heap_store::Heap;
 use crate::pair::Paper;
 use crate::story::Config;
 use soap_session_core::exchange::Exchange;
+use soap_session_core::lifetime::Timer;
 use soap_session_core::service::{
     CallId, ChannelId, ChosenChannel, Contract, HostSettings, HostTables, InstanceContextMode, InstanceId, Listener,
     ServiceHost,
@@ -152,6 +153,14 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
                 }
                 order => self.carry_out(now, order, told),
             }
+        }
+    }
+
+    /// Tells every timer of every session.
+    pub(super) fn tells_timers(&self, told: &mut Narrative) {
+        for (owner, channel) in &self.channels {
+            let mut tell = |timer: Timer| told.service.push(format!("{channel}: {timer}"));
+            self.endpoint.timers(&self.host, *owner, &mut tell);
         }
     }
 

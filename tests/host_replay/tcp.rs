@@ -8,6 +8,7 @@ use crate::actors::Said;
 use crate::rm_story::{Call, Line, Moment, moments};
 use crate::story::Config;
 use soap_session_core::exchange::Exchange;
+use soap_session_core::lifetime::Timer;
 use soap_session_core::secure::{Credentials, SessionId, Unsealed};
 use soap_session_core::service::{AbortReason, ChosenChannel, Contract};
 use soap_session_core::session::{
@@ -143,6 +144,7 @@ impl ServiceLayer<Said> for Connections {
         }
     }
     fn exchange_failed(&mut self, _: Exchange) {}
+    fn timers(&self, _: Owner, _: &mut dyn FnMut(Timer)) {}
     fn session_id(&self, _: Owner) -> Option<&[u8]> {
         Some(b"uuid:0;id=1")
     }

@@ -69,7 +69,7 @@ pub struct Deed {
     pub at: u64,
     /// Who: a client's name, or `host`.
     pub who: String,
-    /// `make`, `open`, `close`, `abort`, `state`, `recycle` of the host, or an operation of the contract.
+    /// `make`, `open`, `close`, `abort`, `state`, `recycle` or `timers` of the host, or an operation of the contract.
     pub does: String,
     /// The operation's argument.
     pub argument: String,
@@ -138,6 +138,12 @@ impl Scene {
             deeds: deeds.collect(),
             until,
         }
+    }
+
+    /// Clients do not know which operations may not be first, or are the last.
+    #[must_use]
+    pub fn unknowing(self) -> Self {
+        Self { knows: false, ..self }
     }
 
     /// Clients are told at once that the service is too busy.
@@ -366,6 +372,7 @@ impl<L: ServiceLayer<Said>, M: Fn([Chance; 2]) -> L> World<'_, L, M> {
                 self.service = Self::start(self.scene, self.chosen, &self.make_layer, self.starts);
                 self.starts += 1;
             }
+            ("host", "timers") => self.service.tells_timers(narrative),
             (who, "make") => {
                 let made = self.make(who);
                 self.clients.insert(who.to_owned(), made);

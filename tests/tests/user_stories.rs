@@ -174,3 +174,43 @@ fn a_recycled_server_answers_bad_context_token() {
     assert!(told.wire.iter().any(|line| line.contains("UnknownSequence")), "{:?}", told.wire);
     assert_eq!(told.clients["B"], ["Start 1 -> ok"]);
 }
+
+/// "What is it waiting for?" Each timer of a session has a name, a time, and says what it will do.
+#[test]
+fn every_timer_of_a_session_can_be_read() {
+    // Each message is a millisecond under way, and a call's answer has none to wait for.
+    let timers = |binding: &str, does: &str| {
+        let script = [
+            (0, "A make"),
+            (0, "A Start 1"),
+            (5_000, does),
+            (9_000, "host timers"),
+            (9_000, "B make"),
+            (9_000, "B open"),
+        ];
+        let deeds: Vec<(u64, String)> = script.iter().map(|(at, text)| (*at, (*text).to_owned())).collect();
+        let told = play(binding, binding, &deeds, 10_000, false);
+        told.service.iter().filter(|line| line.starts_with("1: ")).cloned().collect::<Vec<_>>()
+    };
+    // RST and its answer, then the first message, which is taken when it arrives.
+    // The sweep is for the tokens of others: it was set when this session's was issued.
+    let sweep = "1: sweep of pending tokens: forgets tokens that were never used at 120001 ms";
+    assert_eq!(timers(SECURE, "A AddTo 1"), ["1: ReceiveTimeout: aborts the session at 605001 ms", sweep]);
+    assert_eq!(
+        timers(RELIABLE, "A AddTo 1"),
+        ["1: ReceiveTimeout: aborts the session at 605001 ms", "1: InactivityTimeout: faults the session at 605001 ms",]
+    );
+    // A client that does not close after a terminating operation: its contract does not say so.
+    let script = [(0, "A make"), (0, "A Start 1"), (5_000, "A Finish 0"), (9_000, "host timers")];
+    let told = Scene::new(SECURE, SECURE, "ICalc", &script, 100_000).unknowing().play();
+    let timers: Vec<&String> = told.service.iter().filter(|line| line.starts_with("1: ")).collect();
+    assert_eq!(
+        timers,
+        [
+            "1: ReceiveTimeout: aborts the session at 605001 ms",
+            "1: CloseTimeout after a terminating operation: aborts the session at 65001 ms",
+            sweep,
+        ]
+    );
+    assert_eq!(told.channels[&1].last().map(String::as_str), Some("Closed"), "{:?}", told.channels);
+}

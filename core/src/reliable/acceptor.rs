@@ -10,6 +10,7 @@
 
 use super::arrival::{Arrival, Offer, RmBody, RmFaultKind};
 use super::client::LONGEST_ADDRESS;
+use super::client_timers::ReliableTimers;
 use super::common::{Heard, Shape, Told, fatal_fault};
 use super::frame::{Frame, FrameAction, FrameBody, RmFault};
 use super::identifier::Identifier;
@@ -159,6 +160,11 @@ impl<
     /// A session; `None` once it is forgotten.
     pub fn session(&self, id: ReliableSessionId) -> Option<SessionView<'_, P, WINDOW, RANGES, REQUESTS, EXCHANGES>> {
         self.sessions.get(self.sessions.at(id)?)
+    }
+
+    /// The timers of a session that are running.
+    pub fn timers(&self, id: ReliableSessionId) -> ReliableTimers {
+        self.session(id).map_or(ReliableTimers::NONE, |session| session.timers(self.settings()))
     }
 
     /// The sessions, oldest first.

@@ -23,6 +23,8 @@ pub struct ReliableTimers {
     pub keep_alive: Deadline,
     /// CreateSequence, CloseSequence or TerminateSequence is sent again.
     pub request: Deadline,
+    /// A service's close is given up. (A client's belongs to the channel above.)
+    pub close: Deadline,
 }
 
 impl ReliableTimers {
@@ -33,6 +35,7 @@ impl ReliableTimers {
         acknowledgement: Deadline::Never,
         keep_alive: Deadline::Never,
         request: Deadline::Never,
+        close: Deadline::Never,
     };
 }
 
@@ -57,6 +60,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             acknowledgement: self.common.inbound.as_ref().map_or(Deadline::Never, Destination::timer),
             keep_alive: self.poll_at(),
             request: requestor.map_or(Deadline::Never, Requestor::next),
+            close: Deadline::Never,
         }
     }
 

@@ -5,6 +5,7 @@
 //! A session that cannot be kept so, because one of its names is too long, counts as busy until it is over.
 
 use super::client::LONGEST_ADDRESS;
+use super::client_timers::ReliableTimers;
 use super::common::{Common, Shape, Told};
 use super::destination::{Destination, IdleDestination};
 use super::identifier::Identifier;
@@ -351,6 +352,18 @@ impl<P: Outgoing> Idle<P> {
     }
 
     /// Until when there is nothing to do.
+    pub(super) fn timers(&self, settings: &ReliableSettings) -> ReliableTimers {
+        if self.phase.is_over() {
+            return ReliableTimers::NONE;
+        }
+        let closing = self.phase == SessionPhase::Closing;
+        ReliableTimers {
+            inactivity: self.inactive_at(settings),
+            close: if closing { Deadline::At(self.close_until) } else { Deadline::Never },
+            ..ReliableTimers::NONE
+        }
+    }
+
     pub(super) fn deadline(&self, settings: &ReliableSettings) -> Deadline {
         match self.phase {
             SessionPhase::Closed | SessionPhase::Faulted => Deadline::Never,

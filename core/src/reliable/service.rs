@@ -1,6 +1,7 @@
 //! The service's side of one reliable session.
 
 use super::client::LONGEST_ADDRESS;
+use super::client_timers::ReliableTimers;
 use super::common::{Common, OwedFault, Shape, Told};
 use super::destination::Destination;
 use super::frame::Frame;
@@ -553,6 +554,24 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
     fn own_deadline(&self) -> Deadline {
         // Over exchanges acknowledgements ride on answers: no timer sends one.
         if self.common.connection() { self.common.deadline() } else { self.common.inactive_at() }
+    }
+
+    pub(super) fn timers(&self) -> ReliableTimers {
+        let common = &self.common;
+        if common.phase.is_over() {
+            return ReliableTimers::NONE;
+        }
+        let closing = common.phase == SessionPhase::Closing;
+        // Over exchanges nothing is sent but in answer.
+        let duplex = |due: Deadline| if common.connection() { due } else { Deadline::Never };
+        let source = |outbound: &Outbound<P, WINDOW>| outbound.source.timer();
+        ReliableTimers {
+            inactivity: common.inactive_at(),
+            retransmission: duplex(common.outbound.as_ref().map_or(Deadline::Never, source)),
+            acknowledgement: duplex(common.inbound.as_ref().map_or(Deadline::Never, Destination::timer)),
+            close: if closing { Deadline::At(common.close_until) } else { Deadline::Never },
+            ..ReliableTimers::NONE
+        }
     }
 
     /// It was written, and goes out now.

@@ -1,5 +1,6 @@
 //! A session in an acceptor's table, to be looked at.
 
+use super::client_timers::ReliableTimers;
 use super::identifier::Identifier;
 use super::idle::Idle;
 use super::phase::SessionPhase;
@@ -92,6 +93,13 @@ impl<'a, P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: 
         match self.0 {
             Seen::Idle(idle) => idle.is_spent(),
             Seen::Busy(session) => session.is_spent(),
+        }
+    }
+
+    pub(super) fn timers(&self, settings: &ReliableSettings) -> ReliableTimers {
+        match self.0 {
+            Seen::Idle(idle) => idle.timers(settings),
+            Seen::Busy(session) => session.timers(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::host::{
 };
 use super::list::Links;
 use super::modes::ConcurrencyMode;
+use crate::lifetime::{Timer, TimerEffect, TimerName};
 use crate::store::{Key, Store};
 use crate::throttle::Throttle;
 use crate::time::{Deadline, Duration, Instant};
@@ -133,5 +134,19 @@ impl<M, S: Store> ServiceHost<M, S> {
             (Some(channel), Some(timeout)) => Deadline::At(channel.active.after(timeout)),
             (Some(_) | None, _) => Deadline::Never,
         }
+    }
+
+    /// The timers of a channel: each that is running.
+    pub fn timers(&self, channel: ChannelId) -> [Option<Timer>; 2] {
+        let terminated = match (self.channels.get(channel.0), self.settings.close_timeout) {
+            (Some(channel), Some(timeout)) if channel.terminating.linked() => {
+                Deadline::At(channel.terminated_at.after(timeout))
+            }
+            (Some(_) | None, _) => Deadline::Never,
+        };
+        [
+            Timer::running(TimerName::ReceiveTimeout, self.idle_deadline(channel), TimerEffect::Aborts),
+            Timer::running(TimerName::Terminated, terminated, TimerEffect::Aborts),
+        ]
     }
 }

@@ -9,8 +9,8 @@ use crate::chance::{Chance, ShardMark};
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
 use crate::reliable::{
-    AcceptorWant, Arrival, Heard, Identifier, ReliableAcceptor, ReliableSessionId, ReliableSettings, Rendered,
-    RmReadError, SendRefused, ServiceWant, SessionPhase, SessionView, Shape, Versions,
+    AcceptorWant, Arrival, Heard, Identifier, ReliableAcceptor, ReliableSessionId, ReliableSettings, ReliableTimers,
+    Rendered, RmReadError, SendRefused, ServiceWant, SessionPhase, SessionView, Shape, Versions,
 };
 use crate::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, Credentials, Incoming, Misuse, Opened, SessionId,
@@ -109,6 +109,11 @@ where
     /// How messages travel.
     pub const fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// The timers of a session that are running, and when tokens that were never used are swept next.
+    pub fn timers(&self, id: ReliableSessionId) -> (ReliableTimers, Deadline) {
+        (self.reliable.timers(id), self.security.as_ref().map_or(Deadline::Never, Acceptor::sweep_at))
     }
 
     /// The calendar clock was set: where it stands now at the driver's zero.

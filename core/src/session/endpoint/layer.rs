@@ -2,6 +2,7 @@
 
 use super::super::heard::Message;
 use crate::exchange::{Exchange, Outgoing};
+use crate::lifetime::Timer;
 use crate::reliable::{ReliableSessionId, SessionError};
 use crate::secure::{Credentials, SessionId, Unsealed};
 use crate::service::AbortReason;
@@ -194,6 +195,8 @@ pub trait ServiceLayer<P: Outgoing> {
     fn abort(&mut self, owner: Owner, reason: AbortReason);
     /// The exchange is gone: its client went away.
     fn exchange_failed(&mut self, exchange: Exchange);
+    /// The timers of a session that are running in this layer; `tell` hears of each.
+    fn timers(&self, owner: Owner, tell: &mut dyn FnMut(Timer));
     /// WCF's session id, as the application sees it.
     fn session_id(&self, owner: Owner) -> Option<&[u8]>;
 }

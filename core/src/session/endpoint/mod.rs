@@ -22,6 +22,7 @@ pub use reliable::ReliableLayer;
 pub use secure::SecureLayer;
 
 use crate::exchange::Exchange;
+use crate::lifetime::Timer;
 use crate::secure::{Credentials, Unsealed};
 use crate::service::{
     AbortReason, CallId, Called, ChannelId, ChosenChannel, Dispatch, DispatchFault, Gone, HostAction, HostRefused,
@@ -102,6 +103,8 @@ pub struct ServiceEndpoint<P, L, S: Store> {
     /// What the layer has told, until the host knows it.
     gone: Option<(Owner, GoneBecause)>,
     ended: Option<Owner>,
+    /// The layer was told something since it was polled.
+    stirred: bool,
     reply: PhantomData<P>,
 }
 
@@ -117,6 +120,7 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
             channels: Arena::new(channels),
             gone: None,
             ended: None,
+            stirred: false,
             reply: PhantomData,
         }
     }
@@ -179,6 +183,15 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         if self.session { self.layer.session_id(owner) } else { None }
     }
 
+    /// Every timer of a session that is running, the host's and the layers'; `tell` hears of each: its name, when it is due, and
+    /// what it will then do.
+    pub fn timers(&self, host: &ServiceHost<Kept, S>, owner: Owner, tell: &mut dyn FnMut(Timer)) {
+        if let Some((_, bound)) = self.find(owner) {
+            host.timers(bound.channel).into_iter().flatten().for_each(&mut *tell);
+        }
+        self.layer.timers(owner, tell);
+    }
+
     fn find(&self, owner: Owner) -> Option<(Key, Bound)> {
         self.channels.iter().find(|(_, bound)| bound.owner == owner).map(|(key, bound)| (key, *bound))
     }
@@ -192,8 +205,11 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
                 return order;
             }
             let action = host.poll(now);
-            if let Some(order) = self.carry_out(host, action) {
-                return order;
+            match self.carry_out(host, action) {
+                // What the layer was told may have given it something to say.
+                Some(Order::Wait(_)) if core::mem::take(&mut self.stirred) => return Order::Wait(Deadline::At(now)),
+                Some(order) => return order,
+                None => {}
             }
         }
     }
@@ -229,6 +245,7 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
                 return;
             }
             let Some(owner) = self.layer.accept() else { return };
+            self.stirred = true;
             let bits = owner.to_bits(self.number);
             // Room was seen above.
             if let Ok(channel) = host.accept(now, self.listener, bits, self.layer.sessionful(), self.session) {
@@ -252,6 +269,7 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
             if let Some(bound) = self.channels.get_mut(key) {
                 bound.ending = None;
             }
+            self.stirred = true;
             match ending {
                 Some(reason) => self.layer.abort(owner, reason),
                 None => self.layer.close(now, owner),

@@ -3,6 +3,7 @@
 use super::super::heard::Message;
 use super::layer::{Delivered, Kept, LayerAction, LayerHeard, Owner, ServiceLayer, Wording};
 use crate::exchange::{Exchange, Outgoing};
+use crate::lifetime::Timer;
 use crate::secure::{Credentials, Misuse, Unsealed};
 use crate::service::AbortReason;
 use crate::soap::fault::FaultForm;
@@ -186,6 +187,8 @@ impl<P: Outgoing, const EXCHANGES: usize> ServiceLayer<P> for PlainLayer<P, EXCH
         // A request whose client has gone is run all the same, as in WCF.
         self.open.retain(|open| open.exchange != exchange);
     }
+
+    fn timers(&self, _: Owner, _: &mut dyn FnMut(Timer)) {}
 
     fn session_id(&self, _: Owner) -> Option<&[u8]> {
         None

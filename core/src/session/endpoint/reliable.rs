@@ -7,6 +7,7 @@ use super::layer::{Delivered, GoneBecause, Kept, LayerAction, LayerHeard, Owner,
 use super::secure::full;
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
+use crate::lifetime::{Timer, TimerEffect, TimerName};
 use crate::reliable::{Heard, Shape, Told};
 use crate::secure::{Credentials, Misuse, Unsealed};
 use crate::service::AbortReason;
@@ -186,6 +187,19 @@ where
 
     fn exchange_failed(&mut self, exchange: Exchange) {
         self.service.exchange_failed(exchange);
+    }
+
+    fn timers(&self, owner: Owner, tell: &mut dyn FnMut(Timer)) {
+        let Owner::Reliable(id) = owner else { return };
+        let (timers, sweep) = self.service.timers(id);
+        let running = [
+            Timer::running(TimerName::InactivityTimeout, timers.inactivity, TimerEffect::Faults),
+            Timer::running(TimerName::CloseTimeout, timers.close, TimerEffect::EndsClose),
+            Timer::running(TimerName::Retransmission, timers.retransmission, TimerEffect::SendsAgain),
+            Timer::running(TimerName::Acknowledgement, timers.acknowledgement, TimerEffect::Acknowledges),
+            Timer::running(TimerName::PendingSweep, sweep, TimerEffect::Sweeps),
+        ];
+        running.into_iter().flatten().for_each(tell);
     }
 
     fn session_id(&self, owner: Owner) -> Option<&[u8]> {

@@ -5,6 +5,7 @@ use super::layer::{Delivered, GoneBecause, Kept, LayerAction, LayerHeard, Owner,
 use crate::chance::{Chance, Entropy};
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
+use crate::lifetime::{Timer, TimerEffect, TimerName};
 use crate::secure::{Acceptor, AcceptorAction, Credentials, Incoming, Misuse, SessionId, Unsealed};
 use crate::service::AbortReason;
 use crate::soap::fault::FaultForm;
@@ -231,6 +232,11 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
 
     fn exchange_failed(&mut self, exchange: Exchange) {
         self.acceptor.exchange_failed(exchange);
+    }
+
+    fn timers(&self, _: Owner, tell: &mut dyn FnMut(Timer)) {
+        let sweep = Timer::running(TimerName::PendingSweep, self.acceptor.sweep_at(), TimerEffect::Sweeps);
+        sweep.into_iter().for_each(tell);
     }
 
     fn session_id(&self, owner: Owner) -> Option<&[u8]> {
