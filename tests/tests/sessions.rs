@@ -10,7 +10,9 @@ use std::time::Duration;
 
 fn bindings() -> Vec<Binding> {
     let mut list = Vec::new();
-    for bootstrap in [Bootstrap::AnonymousForCertificate, Bootstrap::UserNameForCertificate] {
+    let bootstraps =
+        [Bootstrap::AnonymousForCertificate, Bootstrap::UserNameForCertificate, Bootstrap::MutualCertificate];
+    for bootstrap in bootstraps {
         list.push(Binding::ws_http(bootstrap));
         list.push(Binding::ws2007_http(bootstrap));
         for suite in AlgorithmSuite::ALL {

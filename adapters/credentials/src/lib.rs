@@ -8,6 +8,7 @@ mod certificate;
 mod error;
 mod name;
 mod private_key;
+mod signing;
 mod store;
 
 use std::fs::File;
@@ -20,7 +21,7 @@ pub use certificate::{Certificate, MAX_KEY_BITS, MIN_SIGNING_KEY_BITS, MIN_TRANS
 pub use error::{LoadError, LoadProblem};
 pub use private_key::PrivateKey;
 pub use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
-pub use soap_session_core::secure::{CertificateReference, CredentialError, Credentials};
+pub use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, OwnCertificate};
 pub use store::{CredentialStore, UserCheck};
 
 /// Most bytes of a certificate or key file.

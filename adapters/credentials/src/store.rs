@@ -9,7 +9,7 @@ use crate::certificate::{Certificate, MIN_TRANSPORT_KEY_BITS, check_bits};
 use crate::error::{LoadError, LoadProblem};
 use crate::private_key::PrivateKey;
 use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
-use soap_session_core::secure::{CertificateReference, CredentialError, Credentials};
+use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, OwnCertificate};
 
 /// Answers whether a name and a password belong together.
 pub type UserCheck = dyn Fn(&str, &str) -> bool + Send + Sync;
@@ -29,6 +29,7 @@ pub type UserCheck = dyn Fn(&str, &str) -> bool + Send + Sync;
 #[derive(Default)]
 pub struct CredentialStore {
     keys: Vec<(Certificate, PrivateKey)>,
+    own: Option<(Certificate, PrivateKey)>,
     service: Option<Service>,
     trusted: Vec<Certificate>,
     users: Option<Box<UserCheck>>,
@@ -57,6 +58,18 @@ impl CredentialStore {
             return Err(LoadProblem::KeyOfAnotherCertificate.into());
         }
         self.keys.push((certificate, key));
+        Ok(self)
+    }
+
+    /// Client: the certificate by which it proves itself, and its key. A second call replaces the first.
+    ///
+    /// # Errors
+    /// [`LoadProblem::KeyOfAnotherCertificate`] if the two do not belong together.
+    pub fn with_own(mut self, certificate: Certificate, key: PrivateKey) -> Result<Self, LoadError> {
+        if certificate.subject_public_key_info() != key.subject_public_key_info() {
+            return Err(LoadProblem::KeyOfAnotherCertificate.into());
+        }
+        self.own = Some((certificate, key));
         Ok(self)
     }
 
@@ -132,6 +145,16 @@ impl Credentials for CredentialStore {
         Ok(service.certificate.thumbprint())
     }
 
+    fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
+        let (certificate, key) = self.own.as_ref().ok_or(CredentialError::NoCertificate)?;
+        Ok(OwnCertificate { der: certificate.der(), signature_len: key.size() })
+    }
+
+    fn sign(&self, algorithm: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let (_, key) = self.own.as_ref().ok_or(CredentialError::NoCertificate)?;
+        key.sign(algorithm, digest, out)
+    }
+
     fn verify_signature(
         &self,
         signer: CertificateReference<'_>,
@@ -162,6 +185,7 @@ impl fmt::Debug for CredentialStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialStore")
             .field("keys", &self.keys)
+            .field("own", &self.own)
             .field("service", &self.service.as_ref().map(|service| &service.certificate))
             .field("trusted", &self.trusted)
             .field("checks_users", &self.users.is_some())

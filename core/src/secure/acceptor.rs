@@ -12,13 +12,14 @@
 
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
 use super::binding::{AcceptorSettings, Binding, Bootstrap, KeyEntropyMode};
+use super::confirmation::ToConfirm;
 use super::context_name::ContextName;
-use super::conversation::{Misuse, UrnUuid, combined_key, octets, signature_value, trust_request};
+use super::conversation::{Misuse, UrnUuid, combined_key, octets, trust_request};
 use super::emit::UniqueIds;
 use super::exchange::{Exchange, Outgoing};
 use super::keyring::Keyring;
 use super::open::open;
-use super::opened::{Endorser, OpenContext, Opened, ProtectionToken};
+use super::opened::{OpenContext, Opened, ProtectionToken};
 use super::peek::{Peek, peek};
 use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::replay::ReplayTable;
@@ -28,6 +29,7 @@ use crate::chance::{Chance, Entropy, ShardMark, Uuid};
 use crate::crypto::{Backend, RustCrypto, SecretKey, p_sha1};
 use crate::soap::RequestType;
 use crate::time::{Deadline, Instant, UnixMillis, Wall};
+use core::fmt::Write;
 use core::marker::PhantomData;
 use heapless::{String, Vec};
 
@@ -411,7 +413,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let policy = self.binding.bootstrap_policy(false, true);
         let opened = self.open(now, credentials, message, &policy)?;
         let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
-        let Some(Endorser::SecurityContext(name)) = &opened.endorser else {
+        let Some(name) = opened.endorsing_context() else {
             return Err(Refusal::Missing(Element::EndorsingSignature).into());
         };
         let target = trust_request(message, &opened, &self.binding)
@@ -555,20 +557,20 @@ fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
 /// The key of the bootstrap, and what its answer has to confirm.
 fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstrap) -> Result<BootstrapKey, Refusal> {
     let ProtectionToken::EncryptedKey { sha1, key } = &opened.token else { return Err(Refusal::TokenMismatch) };
-    let mut confirmations = Vec::new();
-    if bootstrap.confirms_signatures() {
-        let endorsing = opened.endorsing_signature.and_then(|span| signature_value(span.of(message)));
-        for value in [Some(opened.signature), endorsing].into_iter().flatten() {
-            let _ = confirmations.push(value);
-        }
-    }
+    let confirms = bootstrap.confirms_signatures();
+    let confirmations = if confirms { ToConfirm::of(message, opened)? } else { ToConfirm::default() };
     Ok(BootstrapKey { sha1: *sha1, key: key.clone(), confirmations })
 }
 
-/// The user who sent the message; empty for an anonymous one. A name longer than the table's is cut: it only has to be the
-/// same at every renewal.
+/// The user who sent the message, or the SHA-256 of the certificate that endorsed it; empty for an anonymous one. A name
+/// longer than the table's is cut: it only has to be the same at every renewal.
 fn user_of(message: &[u8], opened: &Opened) -> String<128> {
     let mut user = String::new();
+    if let Some(certificate) = opened.endorsing_certificate() {
+        for byte in certificate {
+            let _ = write!(user, "{byte:02x}");
+        }
+    }
     if let Some(known) = opened.user {
         for character in core::str::from_utf8(known.name.of(message)).unwrap_or("").chars() {
             if user.push(character).is_err() {

@@ -3,6 +3,7 @@
 use super::acceptor::Acceptor;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange};
 use super::binding::KeyEntropyMode;
+use super::confirmation::ConfirmedTexts;
 use super::conversation::UrnUuid;
 use super::emit::{Id, IdText};
 use super::exchange::{Exchange, Outgoing};
@@ -13,7 +14,6 @@ use super::server_session::{Session, SessionId};
 use super::session_keys::KeyPair;
 use super::trust::{ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};
 use super::{ProtectionOrder, SessionMessage};
-use crate::base64;
 use crate::chance::Entropy;
 use crate::crypto::Backend;
 use crate::soap::fault::{FaultForm, write_fault_body, write_fault_envelope};
@@ -253,12 +253,8 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         let binding = &self.acceptor.binding;
         let pair = KeyPair::fresh::<B>(&key.key, binding.suite, self.entropy);
         let keys = if binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(&key.key) };
-        let mut texts = [[0u8; 44]; 2];
-        let mut confirmations: Vec<&[u8], 2> = Vec::new();
-        for (value, text) in key.confirmations.iter().zip(&mut texts) {
-            let len = base64::encode(value.as_bytes(), text).ok_or(SealError::TooMany)?;
-            let _ = confirmations.push(text.get(..len).unwrap_or(&[]));
-        }
+        let mut texts = ConfirmedTexts::new();
+        let confirmations = texts.write(&key.confirmations).ok_or(SealError::TooMany)?;
         let token = SigningToken::EncryptedKeySha1(&key.sha1);
         let protection = self.protection(ProtectionOrder::default(), token, keys, &confirmations);
         let headers = self.headers(open, action);
@@ -284,6 +280,7 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
             token,
             keys,
             username: None,
+            certificate: None,
             endorsing: None,
             confirmations,
         }

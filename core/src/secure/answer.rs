@@ -1,6 +1,6 @@
 //! What a service owes to the exchanges that are open.
 
-use super::SignatureValue;
+use super::confirmation::ToConfirm;
 use super::conversation::UrnUuid;
 use super::emit::UniqueId;
 use super::exchange::Exchange;
@@ -17,7 +17,7 @@ pub(super) struct BootstrapKey {
     pub(super) sha1: [u8; 20],
     pub(super) key: SecretKey,
     /// What the answer confirms, where the bootstrap confirms signatures.
-    pub(super) confirmations: Vec<SignatureValue, 2>,
+    pub(super) confirmations: ToConfirm,
 }
 
 /// A token that was made, on its way to the client.

@@ -1,6 +1,6 @@
 //! What both sides of a secure conversation have to agree on, and each side's own settings, with WCF's defaults.
 
-use super::{ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+use super::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
 use crate::crypto::{AlgorithmSuite, SuiteSet};
 use crate::soap::{AddressingVersion, ScVersion, SoapVersion};
 use crate::xml::Limits;
@@ -14,12 +14,19 @@ pub enum Bootstrap {
     AnonymousForCertificate,
     /// As above, with a user name and password inside (`UserNameForCertificate`).
     UserNameForCertificate,
+    /// As the first, and a client's certificate endorses the message with a second signature (`MutualCertificate`, WSS 1.1).
+    MutualCertificate,
 }
 
 impl Bootstrap {
     /// `RequireSignatureConfirmation` of the authentication mode (reference: WCF AuthenticationMode table).
     pub const fn confirms_signatures(self) -> bool {
-        matches!(self, Self::AnonymousForCertificate)
+        matches!(self, Self::AnonymousForCertificate | Self::MutualCertificate)
+    }
+
+    /// Does the client prove itself with a certificate?
+    pub const fn client_certificate(self) -> bool {
+        matches!(self, Self::MutualCertificate)
     }
 }
 
@@ -129,6 +136,11 @@ impl Binding {
             confirmations,
             username: !answer && self.bootstrap == Bootstrap::UserNameForCertificate,
             endorsement: renew && !answer,
+            certificate: if self.bootstrap.client_certificate() && !answer {
+                CertificateUse::Required
+            } else {
+                CertificateUse::Refused
+            },
             ..self.session_policy(Encryption::Required)
         }
     }

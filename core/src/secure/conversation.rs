@@ -171,6 +171,7 @@ impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
         match error {
             SealError::Grow(grow) => Self::Room(grow),
+            SealError::Credential(error) => Self::Credential(error),
             SealError::Xml(_) | SealError::TooMany | SealError::KeyLength => Self::Unsendable(error),
         }
     }

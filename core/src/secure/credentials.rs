@@ -30,6 +30,8 @@ pub enum CredentialError {
     WrongKey,
     /// The operation is not configured on this side, or the key has a kind or size that is not supported.
     Unsupported,
+    /// This side has to prove itself with a certificate and has none.
+    NoCertificate,
     /// The peer's certificate is not trusted.
     NotTrusted,
     /// The asymmetric signature does not verify.
@@ -51,6 +53,7 @@ impl fmt::Display for CredentialError {
             Self::Unsupported => {
                 f.write_str("this credential operation is not configured, or the key is of an unsupported kind or size")
             }
+            Self::NoCertificate => f.write_str("a certificate of our own is needed here, and none is configured"),
             Self::NotTrusted => f.write_str("the peer's certificate is not trusted"),
             Self::BadSignature => f.write_str("the certificate's signature does not verify"),
             Self::BadPassword => f.write_str("the user name or the password is wrong"),
@@ -60,6 +63,15 @@ impl fmt::Display for CredentialError {
 }
 
 impl core::error::Error for CredentialError {}
+
+/// The certificate by which a side proves itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OwnCertificate<'c> {
+    /// DER.
+    pub der: &'c [u8],
+    /// Length of a signature that its key makes, in bytes: that of the RSA modulus, at most 512.
+    pub signature_len: usize,
+}
 
 /// Certificates, private keys and passwords. RSA lives outside the core: an adapters package implements this.
 ///
@@ -97,6 +109,24 @@ pub trait Credentials {
     /// [`CredentialError::Unsupported`] when no service certificate is configured.
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
         Err(CredentialError::Unsupported)
+    }
+
+    /// The certificate by which this side proves itself (MutualCertificate).
+    ///
+    /// # Errors
+    /// [`CredentialError::NoCertificate`] when there is none.
+    fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
+        Err(CredentialError::NoCertificate)
+    }
+
+    /// Signs the digest of a `SignedInfo` with the key of [`own_certificate`](Self::own_certificate): RSA, PKCS#1 v1.5.
+    /// Returns the signature's length in bytes, which must be the one told there.
+    ///
+    /// # Errors
+    /// [`CredentialError::NoCertificate`] when there is none, or whatever keeps the key from signing.
+    fn sign(&self, algorithm: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let _ = (algorithm, digest, out);
+        Err(CredentialError::NoCertificate)
     }
 
     /// Verifies a client certificate's signature over the given digest of `SignedInfo`, and that the certificate is

@@ -312,14 +312,33 @@ pub(super) struct SignatureHoles {
     pub(super) value: Hole,
 }
 
+/// The algorithms of a signature and the length of its value.
+#[derive(Clone, Copy)]
+pub(super) struct SignatureKind {
+    uri: &'static str,
+    value_len: usize,
+    digest: DigestAlgorithm,
+}
+
+impl SignatureKind {
+    pub(super) const fn symmetric(suite: AlgorithmSuite) -> Self {
+        let mac = suite.signature();
+        Self { uri: mac.uri(), value_len: mac.len(), digest: suite.digest() }
+    }
+
+    pub(super) const fn asymmetric(suite: AlgorithmSuite, value_len: usize) -> Self {
+        Self { uri: suite.asymmetric_signature().uri(), value_len, digest: suite.digest() }
+    }
+}
+
 pub(super) fn signature(
     w: &mut Writer<'_>,
-    suite: AlgorithmSuite,
+    kind: SignatureKind,
     own: Option<u16>,
     references: &mut [(Id, Hole)],
     key: impl FnOnce(&mut Writer<'_>),
 ) -> SignatureHoles {
-    let digest = suite.digest();
+    let digest = kind.digest;
     let start = w.position();
     w.put(b"<Signature");
     if let Some(own) = own {
@@ -333,7 +352,7 @@ pub(super) fn signature(
         w.put(b"<SignedInfo><CanonicalizationMethod");
         attribute(w, "Algorithm", names::EXC_C14N);
         w.put(b"/><SignatureMethod");
-        attribute(w, "Algorithm", suite.signature().uri());
+        attribute(w, "Algorithm", kind.uri);
         w.put(b"/>");
         for (target, digest_hole) in references {
             w.put(b"<Reference URI=\"#");
@@ -349,7 +368,7 @@ pub(super) fn signature(
         w.put(b"</SignedInfo>");
     });
     w.put(b"<SignatureValue>");
-    let value = hole(w, suite.signature().len());
+    let value = hole(w, kind.value_len);
     w.put(b"</SignatureValue><KeyInfo>");
     key(w);
     w.put(b"</KeyInfo></Signature>");
@@ -386,6 +405,25 @@ pub(super) fn username_token(w: &mut Writer<'_>, own: Id, name: &str, password: 
     w.put(b">");
     w.text(password.as_bytes());
     w.put(b"</o:Password></o:UsernameToken>");
+}
+
+/// `o:BinarySecurityToken` with a certificate.
+pub(super) fn certificate_token(w: &mut Writer<'_>, own: Id, der: &[u8], bsp: bool) {
+    w.put(b"<o:BinarySecurityToken u:Id=\"");
+    id(w, own);
+    w.put(b"\"");
+    attribute(w, "ValueType", names::X509_V3);
+    if bsp {
+        attribute(w, "EncodingType", names::BASE64_BINARY);
+    }
+    w.put(b">");
+    w.base64(der);
+    w.put(b"</o:BinarySecurityToken>");
+}
+
+/// The reference by which a signature names the certificate in the message.
+pub(super) fn certificate_reference(w: &mut Writer<'_>, own: Id, style: ReferenceStyle) {
+    local_reference(w, style, LocalToken::X509, own);
 }
 
 /// The endorsing token of a Renew: the current `SecurityContextToken` and a fresh key derived from it.

@@ -10,9 +10,9 @@
 //! What is to be sent is computed when [`poll`](Initiator::poll) asks; nothing is queued but the calls that the caller
 //! handed over. A refusal changes nothing.
 
-use super::SignatureValue;
 use super::binding::{Binding, Bootstrap, InitiatorSettings};
 use super::client_token::{ClientToken, ClientTokens, Wrapped};
+use super::confirmation::SentSignatures;
 use super::conversation::{Failure, Misuse, UrnUuid};
 use super::emit::UniqueIds;
 use super::exchange::{Exchange, Outgoing, UserCredential};
@@ -43,8 +43,7 @@ pub(super) struct TrustExchange {
     pub(super) message_id: UrnUuid,
     pub(super) entropy: SecretKey,
     pub(super) wrapped: Option<Wrapped>,
-    pub(super) signature: SignatureValue,
-    pub(super) endorsing: Option<SignatureValue>,
+    pub(super) signatures: SentSignatures,
 }
 
 /// The client's side of one secure conversation.

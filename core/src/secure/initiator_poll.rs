@@ -1,7 +1,9 @@
 //! What a client sends: trust requests and calls, sealed when they are asked for.
 
 use super::binding::Bootstrap;
-use super::client_token::{ClientToken, Wrapped};
+use super::bootstrap::{RequestKey, Signs};
+use super::client_token::ClientToken;
+use super::confirmation::SentSignatures;
 use super::conversation::{Failure, UrnUuid};
 use super::emit::{Id, IdText, UniqueIds};
 use super::exchange::{Exchange, Outgoing};
@@ -11,7 +13,7 @@ use super::protection::{
     EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp, UsernameToken,
 };
 use super::seal::seal;
-use super::session_keys::{Derived, KeyPair};
+use super::session_keys::Derived;
 use super::trust::{RequestedKey, write_cancel, write_issue, write_renew};
 use super::{Credentials, KeyEntropyMode, ProtectionOrder, SessionMessage};
 use crate::chance::Entropy;
@@ -128,9 +130,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         }
         let len = w.finish().map_err(|_| Failure::Unexpected)?;
         let content = body.get(..len).unwrap_or(&[]);
-        let wrapped = Wrapped::fresh::<B, C>(key_len, self.binding.suite, credentials, &mut entropy)?;
-        let key_id = Id::Unique(ids.next_id());
-        let pair = KeyPair::fresh::<B>(&wrapped.key, self.binding.suite, &mut entropy);
+        let key = RequestKey::fresh::<B, C>(&self.binding, credentials, &mut ids, &mut entropy)?;
         let current = self.tokens.current().filter(|_| request == RequestType::Renew);
         let fresh = current
             .filter(|_| self.binding.derived_keys)
@@ -141,6 +141,8 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             derived: fresh.as_ref().map(Derived::key),
             secret: token.key(),
         });
+        let signer = Signs(credentials);
+        let certificate = signer.endorsing(&self.binding, &mut user_ids)?;
         let user = self.user.as_ref().filter(|_| self.binding.bootstrap == Bootstrap::UserNameForCertificate);
         let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
         let username = user.map(|user| UsernameToken {
@@ -148,14 +150,12 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             name: &user.name,
             password: core::str::from_utf8(user.password.as_bytes()).unwrap_or(""),
         });
-        let keys = if self.binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(&wrapped.key) };
-        let token =
-            SigningToken::NewEncryptedKey { id: key_id, thumbprint: &wrapped.thumbprint, wrapped: wrapped.octets() };
         let protection = Protection {
             order: ProtectionOrder::default(),
             username,
+            certificate,
             endorsing,
-            ..self.protection(token, keys, timestamp)
+            ..self.protection(key.token(), key.keys(self.binding.derived_keys), timestamp)
         };
         let message_id = UrnUuid::fresh(&mut entropy);
         let sealed = {
@@ -169,9 +169,8 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             request,
             message_id,
             entropy: secret,
-            wrapped: Some(wrapped),
-            signature: sealed.signature,
-            endorsing: sealed.endorsing_signature,
+            wrapped: Some(key.wrapped),
+            signatures: SentSignatures::from(&sealed),
         });
         (self.ids, self.user_ids, self.entropy) = (ids, user_ids, entropy);
         Ok(Sent { exchange, len: sealed.len })
@@ -206,8 +205,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             message_id,
             entropy: SecretKey::default(),
             wrapped: None,
-            signature: sealed.signature,
-            endorsing: None,
+            signatures: SentSignatures::from(&sealed),
         });
         Ok(Sent { exchange, len: sealed.len })
     }
@@ -295,6 +293,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             token,
             keys,
             username: None,
+            certificate: None,
             endorsing: None,
             confirmations: &[],
         }

@@ -13,7 +13,9 @@ mod acceptor_messages;
 mod acceptor_poll;
 mod answer;
 mod binding;
+mod bootstrap;
 mod client_token;
+mod confirmation;
 mod context_name;
 mod conversation;
 mod credentials;
@@ -54,7 +56,7 @@ pub use acceptor_poll::AcceptorAction;
 pub use binding::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, KeyEntropyMode};
 pub use context_name::ContextName;
 pub use conversation::{Failure, FaultSeen, Misuse};
-pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials};
+pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials, OwnCertificate};
 pub use emit::{Id, UniqueId, UniqueIds};
 pub use exchange::{Exchange, Outgoing, UserCredential};
 pub use initiator::Initiator;
@@ -62,13 +64,13 @@ pub use initiator_poll::InitiatorAction;
 pub use initiator_receive::Received;
 pub use keyring::Keyring;
 pub use open::open;
-pub use opened::{AddressingValues, Coverage, Endorser, OpenContext, Opened, ProtectionToken, User};
+pub use opened::{AddressingValues, Coverage, Endorsement, Endorser, OpenContext, Opened, ProtectionToken, User};
 pub(crate) use peek::next_context;
 pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
-pub use policy::{ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+pub use policy::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
 pub use protection::{
-    DerivedKey, EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp,
-    UsernameToken,
+    CertificateSigner, DerivedKey, EndorsingCertificate, EndorsingToken, MessageKeys, OutgoingMessage, Protection,
+    SealError, Sealed, SigningToken, Timestamp, UsernameToken,
 };
 pub use refusal::{AlgorithmSlot, Element, Refusal, WireFault};
 pub use replay::ReplayTable;

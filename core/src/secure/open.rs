@@ -118,7 +118,7 @@ impl Opening {
         if let Some(element) = self.undecryptable {
             return Err(Refusal::Undecryptable(element));
         }
-        let (endorser, endorsing_signature) = self.endorsements::<B, K, C>(message, context, &sources, &primary)?;
+        let endorsements = self.endorsements::<B, K, C>(message, context, &sources, &primary)?;
         self.covered(policy)?;
         let confirmations = self.confirmations(message, policy)?;
         let user = self.user(message, context)?;
@@ -141,8 +141,7 @@ impl Opening {
             created,
             expires,
             signature: primary.value,
-            endorsing_signature,
-            endorser,
+            endorsements,
             user,
             confirmations,
             coverage: core::mem::take(&mut self.coverage),

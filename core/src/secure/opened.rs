@@ -39,6 +39,24 @@ pub struct AddressingValues {
     pub reply_to: Span,
 }
 
+impl Opened {
+    /// The conversation that endorsed the message (Renew).
+    pub fn endorsing_context(&self) -> Option<&ContextName> {
+        self.endorsements.iter().find_map(|endorsement| match &endorsement.by {
+            Endorser::SecurityContext(name) => Some(name),
+            Endorser::Certificate { .. } => None,
+        })
+    }
+
+    /// SHA-256 of the certificate that endorsed the message.
+    pub fn endorsing_certificate(&self) -> Option<&[u8; 32]> {
+        self.endorsements.iter().find_map(|endorsement| match &endorsement.by {
+            Endorser::Certificate { sha256, .. } => Some(sha256),
+            Endorser::SecurityContext(_) => None,
+        })
+    }
+}
+
 /// What was covered, for logs and inspectors.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Coverage {
@@ -62,8 +80,22 @@ pub struct User {
 pub enum Endorser {
     /// The holder of a secure conversation's key (Renew).
     SecurityContext(ContextName),
-    /// The holder of a certificate: base64 of the DER, in the message.
-    Certificate(Span),
+    /// The holder of a certificate (MutualCertificate).
+    Certificate {
+        /// Base64 of its DER, in the message. Empty where the message only names it.
+        text: Span,
+        /// SHA-256 of the DER, or of whatever names it.
+        sha256: [u8; 32],
+    },
+}
+
+/// A signature over the primary one, verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endorsement {
+    /// Who made it.
+    pub by: Endorser,
+    /// Base64 of its value, in the message.
+    pub value: Span,
 }
 
 /// A message that holds: everything below was decrypted and verified.
@@ -98,10 +130,8 @@ pub struct Opened {
     pub expires: Option<UnixMillis>,
     /// The primary signature's value: what a replay table keeps, and what a reply confirms.
     pub signature: SignatureValue,
-    /// Base64 of the endorsing signature's value, in the message, if there is one.
-    pub endorsing_signature: Option<Span>,
-    /// Who endorsed.
-    pub endorser: Option<Endorser>,
+    /// Who endorsed: at most one certificate and one conversation, in the order of the message.
+    pub endorsements: Vec<Endorsement, 2>,
     /// The user, with UserNameForCertificate.
     pub user: Option<User>,
     /// Base64 of the signature values that the message confirms, in the message.

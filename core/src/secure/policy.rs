@@ -86,8 +86,10 @@ pub struct Policy {
     pub underived_keys: bool,
     /// Must the message carry a `UsernameToken` (UserNameForCertificate)?
     pub username: bool,
-    /// Must a second signature endorse the primary one (Renew, MutualCertificate)?
+    /// Must a second signature, made with a secure conversation's key, endorse the primary one (Renew)?
     pub endorsement: bool,
+    /// Must a signature made with a client's certificate endorse the primary one (MutualCertificate)?
+    pub certificate: CertificateUse,
 }
 
 /// What a receiver does with `SignatureConfirmation` elements.
@@ -98,6 +100,17 @@ pub enum Confirmations {
     /// They may be there; they must be signed (for inspection only).
     Tolerated,
     /// One is a reason to refuse the message: WCF's rule where `RequireSignatureConfirmation` is off.
+    Refused,
+}
+
+/// What an endorsing signature with a client's certificate is to a receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CertificateUse {
+    /// The message must have one, with the certificate in it: MutualCertificate.
+    Required,
+    /// One may be there, and is verified (for inspection only).
+    Tolerated,
+    /// One is a reason to refuse the message: the binding has no such token.
     Refused,
 }
 
@@ -117,6 +130,7 @@ impl Policy {
             underived_keys: false,
             username: false,
             endorsement: false,
+            certificate: CertificateUse::Refused,
         }
     }
 
@@ -135,6 +149,7 @@ impl Policy {
             underived_keys: true,
             username: false,
             endorsement: false,
+            certificate: CertificateUse::Tolerated,
         }
     }
 }

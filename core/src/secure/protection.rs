@@ -1,8 +1,8 @@
 //! A message to seal, how it is to be protected, and what came of it.
 
 use super::emit::Id;
-use super::{ProtectionOrder, SignatureValue};
-use crate::crypto::{AlgorithmSuite, SecretKey};
+use super::{CredentialError, OwnCertificate, ProtectionOrder, SignatureValue};
+use crate::crypto::{AlgorithmSuite, AsymmetricSignature, SecretKey};
 use crate::soap::{AddressingVersion, HeaderBlock, ScVersion, SoapVersion};
 use crate::time::UnixMillis;
 use crate::xml::{self, Grow};
@@ -96,6 +96,32 @@ pub struct EndorsingToken<'k> {
     pub secret: &'k SecretKey,
 }
 
+/// Makes the signatures of a certificate: whoever holds its private key.
+pub trait CertificateSigner {
+    /// RSA PKCS#1 v1.5 over `digest`; returns the signature's length in bytes.
+    ///
+    /// # Errors
+    /// Whatever keeps the key from signing.
+    fn sign(&self, algorithm: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError>;
+}
+
+/// A client's certificate, whose signature endorses the primary one (MutualCertificate).
+#[derive(Clone, Copy)]
+pub struct EndorsingCertificate<'k> {
+    /// Id of its `BinarySecurityToken`.
+    pub id: Id,
+    /// The certificate and the length of its signatures.
+    pub certificate: OwnCertificate<'k>,
+    /// Signs.
+    pub signer: &'k dyn CertificateSigner,
+}
+
+impl fmt::Debug for EndorsingCertificate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndorsingCertificate").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// User name and password, sent signed and encrypted.
 #[derive(Clone, Copy)]
 pub struct UsernameToken<'k> {
@@ -132,10 +158,19 @@ pub struct Protection<'k> {
     pub keys: MessageKeys<'k>,
     /// The user, with UserNameForCertificate.
     pub username: Option<UsernameToken<'k>>,
+    /// The client's certificate, with MutualCertificate.
+    pub certificate: Option<EndorsingCertificate<'k>>,
     /// The endorsing token, with Renew.
     pub endorsing: Option<EndorsingToken<'k>>,
     /// Base64 of the request's signature values that this reply confirms.
     pub confirmations: &'k [&'k [u8]],
+}
+
+impl Protection<'_> {
+    /// Is there a signature over the primary one?
+    pub(super) const fn endorsed(&self) -> bool {
+        self.certificate.is_some() || self.endorsing.is_some()
+    }
 }
 
 /// A message to seal.
@@ -162,6 +197,8 @@ pub struct Sealed {
     pub signature: SignatureValue,
     /// The endorsing signature's value, if there is one.
     pub endorsing_signature: Option<SignatureValue>,
+    /// SHA-256 of the value of the certificate's signature, if there is one: the value itself may have 512 bytes.
+    pub certificate_signature: Option<[u8; 32]>,
 }
 
 /// Why a message was not sealed.
@@ -175,6 +212,8 @@ pub enum SealError {
     TooMany,
     /// A key has not the length that the suite wants.
     KeyLength,
+    /// The certificate's key did not sign.
+    Credential(CredentialError),
 }
 
 impl fmt::Display for SealError {
@@ -184,6 +223,7 @@ impl fmt::Display for SealError {
             Self::Xml(error) => write!(f, "the message to send: {error}"),
             Self::TooMany => f.write_str("more header blocks or confirmations than one message may have"),
             Self::KeyLength => f.write_str("a key has not the length that the algorithm suite wants"),
+            Self::Credential(error) => write!(f, "{error}"),
         }
     }
 }

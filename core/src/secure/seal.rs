@@ -20,7 +20,9 @@ use heapless::Vec;
 pub(super) const MAX_BLOCKS: usize = 16;
 /// Most parts under one signature.
 const MAX_PARTS: usize = 24;
-/// Most encrypted parts of one message: body, signature, endorsing signature, and a token or two confirmations.
+/// Most signatures that one reply confirms: the primary one, a certificate's and a conversation's.
+pub(super) const MAX_CONFIRMATIONS: usize = 3;
+/// Most encrypted parts of one message: body, signature, two endorsing signatures and a token, or three confirmations.
 pub(super) const MAX_REGIONS: usize = 5;
 
 /// A stretch of the message that is encrypted at the end.
@@ -52,7 +54,7 @@ pub fn seal<B: Backend>(
     entropy: &mut dyn Entropy,
     out: &mut [u8],
 ) -> Result<Sealed, SealError> {
-    if message.headers.len() > MAX_BLOCKS || p.confirmations.len() > 2 {
+    if message.headers.len() > MAX_BLOCKS || p.confirmations.len() > MAX_CONFIRMATIONS {
         return Err(SealError::TooMany);
     }
     let mut sealing = Sealing::new(message, p);
@@ -60,9 +62,13 @@ pub fn seal<B: Backend>(
     sealing.write(&mut w)?;
     let len = w.finish()?;
     let out = out.get_mut(..len).ok_or(SealError::TooMany)?;
-    let signature = sealing.finish::<B>(limits, entropy, out)?;
-    let (signature, endorsing_signature) = signature;
-    Ok(Sealed { len, signature, endorsing_signature })
+    let made = sealing.finish::<B>(limits, entropy, out)?;
+    Ok(Sealed {
+        len,
+        signature: made.primary,
+        endorsing_signature: made.endorsing,
+        certificate_signature: made.certificate,
+    })
 }
 
 pub(super) struct Sealing<'m> {
@@ -76,6 +82,7 @@ pub(super) struct Sealing<'m> {
     pub(super) regions: Vec<Region, MAX_REGIONS>,
     pub(super) security: Span,
     pub(super) primary: Option<emit::SignatureHoles>,
+    pub(super) certificate: Option<(emit::SignatureHoles, Hole)>,
     pub(super) endorsing: Option<(emit::SignatureHoles, Hole)>,
 }
 
@@ -92,6 +99,7 @@ impl<'m> Sealing<'m> {
             regions: Vec::new(),
             security: Span::default(),
             primary: None,
+            certificate: None,
             endorsing: None,
         }
     }
@@ -215,6 +223,7 @@ impl<'m> Sealing<'m> {
         for (index, number) in n.extra_data.iter().enumerate() {
             add(*number, index < extras);
         }
+        add(n.certificate_data, self.sealed_signature && self.p.certificate.is_some());
         add(n.endorsing_data, self.sealed_signature && self.p.endorsing.is_some());
         list
     }
@@ -222,14 +231,17 @@ impl<'m> Sealing<'m> {
     fn supporting(&mut self, w: &mut Writer<'_>) -> Result<(), SealError> {
         let p = self.p;
         let extra_data = self.numbers.extra_data;
-        if let Some(endorsing) = &p.endorsing {
-            emit::endorsing_tokens(w, p, endorsing, self.numbers.endorsing);
-        }
         if let (Some(user), Some(number)) = (p.username, extra_data.first()) {
             let span = self.region(w, *number, false, |_, w| {
                 Ok(emit::spanned(w, |w| emit::username_token(w, user.id, user.name, user.password, p.bsp)))
             })?;
             self.part(Place::Security, user.id, span)?;
+        }
+        if let Some(endorsing) = &p.certificate {
+            emit::certificate_token(w, endorsing.id, endorsing.certificate.der, p.bsp);
+        }
+        if let Some(endorsing) = &p.endorsing {
+            emit::endorsing_tokens(w, p, endorsing, self.numbers.endorsing);
         }
         let encrypted = self.sealed_signature;
         let confirmations = self.numbers.confirmations;
@@ -248,10 +260,11 @@ impl<'m> Sealing<'m> {
             MessageKeys::Underived(_) => None,
             MessageKeys::PerMessage { .. } | MessageKeys::PerSession { .. } => Some(self.numbers.signing),
         };
-        let own = p.endorsing.is_some().then_some(self.numbers.signature);
+        let own = p.endorsed().then_some(self.numbers.signature);
         let write = |sealing: &mut Self, w: &mut Writer<'_>| {
             let reference = |w: &mut Writer<'_>| emit::key_reference(w, p, style, key);
-            let signature = emit::signature(w, p.suite, own, &mut sealing.holes, reference);
+            let kind = emit::SignatureKind::symmetric(p.suite);
+            let signature = emit::signature(w, kind, own, &mut sealing.holes, reference);
             let element = signature.element;
             sealing.primary = Some(signature);
             Ok(element)
@@ -261,12 +274,31 @@ impl<'m> Sealing<'m> {
         } else {
             write(self, w)?;
         }
-        let Some(endorsing) = &p.endorsing else { return Ok(()) };
         let target = Id::Local(self.numbers.signature);
+        if let Some(endorsing) = &p.certificate {
+            let write = |sealing: &mut Self, w: &mut Writer<'_>| {
+                let mut holes = [(target, Hole::default())];
+                let kind = emit::SignatureKind::asymmetric(p.suite, endorsing.certificate.signature_len);
+                let signature = emit::signature(w, kind, None, &mut holes, |w| {
+                    emit::certificate_reference(w, endorsing.id, style);
+                });
+                let element = signature.element;
+                let [(_, digest)] = holes;
+                sealing.certificate = Some((signature, digest));
+                Ok(element)
+            };
+            if self.sealed_signature {
+                self.region(w, self.numbers.certificate_data, false, write)?;
+            } else {
+                write(self, w)?;
+            }
+        }
+        let Some(endorsing) = &p.endorsing else { return Ok(()) };
         let own_key = self.numbers.endorsing;
         let write = |sealing: &mut Self, w: &mut Writer<'_>| {
             let mut holes = [(target, Hole::default())];
-            let signature = emit::signature(w, p.suite, None, &mut holes, |w| {
+            let kind = emit::SignatureKind::symmetric(p.suite);
+            let signature = emit::signature(w, kind, None, &mut holes, |w| {
                 emit::endorsing_reference(w, p, endorsing, own_key, style);
             });
             let element = signature.element;

@@ -176,6 +176,13 @@ impl Keys {
         sources: &Sources<'_, K, C>,
     ) -> Result<(), Refusal> {
         let (mut reader, _) = enter(buf, child.span, map, sources.limits)?;
+        let is = |name: &str, wanted: &str| reader.attribute("", name).map(|value| value.eq(wanted));
+        // Without an encoding it is base64 (WCF writes none without the Basic Security Profile).
+        let readable =
+            is("ValueType", names::X509_V3) == Some(true) && is("EncodingType", names::BASE64_BINARY) != Some(false);
+        if !readable {
+            return Err(Refusal::WrongToken { element: Element::BinarySecurityToken, offset: child.span.start });
+        }
         let root = Root::Certificate(reader.text()?.trim().span());
         self.push(Key { id: child.id, at: child.span.start, derived: false, root, secret: None })?;
         Ok(())

@@ -1,16 +1,20 @@
 //! Verification: the primary signature, every digest under it, and the signatures that endorse it.
 
 use super::open::Opening;
-use super::opened::{Endorser, OpenContext};
+use super::opened::{Endorsement, Endorser, OpenContext};
 use super::scan::MAX_CHILDREN;
+use super::sign::sha256;
 use super::signature::{Method, Reference, SignatureView};
 use super::tokens::{Root, Sources, certificate_reference};
+use super::trust::TokenReference;
 use super::{
-    CertificateReference, Credentials, Element, Encryption, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue,
+    CertificateReference, CertificateUse, Credentials, Element, Encryption, Keyring, Layout, ProtectionOrder, Refusal,
+    SignatureValue,
 };
 use crate::base64;
 use crate::crypto::{Backend, SecretKey};
 use crate::xml::{self, Limits, Reader, Span};
+use heapless::Vec;
 
 /// The primary signature, verified.
 pub(super) struct Primary {
@@ -131,23 +135,21 @@ impl Opening {
         Ok(())
     }
 
-    /// Signatures after the primary one: each must be over the primary signature and nothing else.
+    /// Signatures after the primary one: each must be over the primary signature and nothing else. One may be a
+    /// certificate's, one a conversation's.
     pub(super) fn endorsements<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
         &mut self,
         buf: &[u8],
         context: &OpenContext<'_, K, C>,
         sources: &Sources<'_, K, C>,
         primary: &Primary,
-    ) -> Result<(Option<Endorser>, Option<Span>), Refusal> {
+    ) -> Result<Vec<Endorsement, 2>, Refusal> {
         let element = Element::EndorsingSignature;
-        let mut found = (None, None);
+        let mut found: Vec<Endorsement, 2> = Vec::new();
         for index in 0..self.map.children.len().min(MAX_CHILDREN) {
             let Some(child) = self.map.children.get(index).copied() else { break };
             if child.kind != Element::Signature || child.span == primary.span {
                 continue;
-            }
-            if found.0.is_some() {
-                return Err(Refusal::TooMany { element, limit: 1 });
             }
             let offset = child.span.start;
             let view = SignatureView::read(buf, child.span, &self.map, &self.wire, &mut self.suites)?;
@@ -160,7 +162,7 @@ impl Opening {
             if !reference.holds::<B>(buf, primary.span, &self.map.security_scope, &self.wire, &mut |_, _| Ok(()))? {
                 return Err(Refusal::Digest { element: Element::Signature });
             }
-            let endorser = match view.method {
+            let by = match view.method {
                 Method::Symmetric(algorithm) => {
                     let key = self.keys.resolve(buf, &view.key, offset, sources)?;
                     let key = self.keys.get(key).ok_or(Refusal::DanglingReference { offset })?;
@@ -179,10 +181,18 @@ impl Opening {
                 }
                 Method::Asymmetric(_) => self.certified::<B, K, C>(buf, context, sources, &view, offset)?,
             };
-            found = (Some(endorser), Some(view.value_text));
+            let again = |other: &Endorsement| core::mem::discriminant(&other.by) == core::mem::discriminant(&by);
+            if found.iter().any(again) {
+                return Err(Refusal::TooMany { element, limit: 1 });
+            }
+            // There is room for one of each kind.
+            let _ = found.push(Endorsement { by, value: view.value_text });
             self.coverage.endorsing = self.coverage.endorsing.saturating_add(1);
         }
-        if context.policy.endorsement && found.0.is_none() {
+        let by_context = found.iter().any(|e| matches!(e.by, Endorser::SecurityContext(_)));
+        let by_certificate = found.iter().any(|e| matches!(e.by, Endorser::Certificate { .. }));
+        let certificate = context.policy.certificate == CertificateUse::Required;
+        if (context.policy.endorsement && !by_context) || (certificate && !by_certificate) {
             return Err(Refusal::Missing(element));
         }
         Ok(found)
@@ -199,25 +209,43 @@ impl Opening {
         offset: u32,
     ) -> Result<Endorser, Refusal> {
         let element = Element::EndorsingSignature;
-        let Method::Asymmetric(algorithm) = view.method else { return Err(Refusal::WrongToken { element, offset }) };
+        let wrong = Refusal::WrongToken { element, offset };
+        let Method::Asymmetric(algorithm) = view.method else { return Err(wrong) };
+        let named = !matches!(view.key.to, TokenReference::Local { .. });
+        match context.policy.certificate {
+            CertificateUse::Refused => return Err(wrong),
+            // WCF's client sends its certificate with every message, and its service knows clients by nothing else.
+            CertificateUse::Required if named => return Err(wrong),
+            CertificateUse::Required | CertificateUse::Tolerated => {}
+        }
         let digest = view.digest::<B>(buf, &self.map, &self.wire, algorithm.digest())?;
         // A certificate is some 1 to 2 KiB of DER; this bounds the stack as well as the peer.
         let mut der = [0u8; 6144];
         let mut octets = [0u8; 64];
-        let (signer, place) = if let Some(named) = certificate_reference(&view.key, &mut octets) {
-            (named, Span::default())
+        let (signer, text, sha256) = if let Some(named) = certificate_reference(&view.key, &mut octets) {
+            let digest = match named {
+                CertificateReference::ThumbprintSha1(octets)
+                | CertificateReference::SubjectKeyIdentifier(octets)
+                | CertificateReference::IssuerSerial { serial: octets, .. }
+                | CertificateReference::Der(octets) => sha256::<B>(octets),
+            };
+            (named, Span::default(), digest)
         } else {
             let key = self.keys.resolve(buf, &view.key, offset, sources)?;
             let key = self.keys.get(key).ok_or(Refusal::DanglingReference { offset })?;
-            let Root::Certificate(text) = key.root else { return Err(Refusal::WrongToken { element, offset }) };
+            let Root::Certificate(text) = key.root else { return Err(wrong) };
+            if context.policy.layout == Layout::Strict && key.at > offset {
+                return Err(Refusal::Layout { element, offset });
+            }
             let bad = Refusal::Malformed { element: Element::BinarySecurityToken, offset: text.start };
             let len = base64::decode(text.of(buf), &mut der).map_err(|_| bad)?;
-            (CertificateReference::Der(der.get(..len).ok_or(bad)?), text)
+            let der = der.get(..len).ok_or(bad)?;
+            (CertificateReference::Der(der), text, sha256::<B>(der))
         };
         context
             .credentials
             .verify_signature(signer, algorithm, digest.as_bytes(), &view.value)
             .map_err(Refusal::Credential)?;
-        Ok(Endorser::Certificate(place))
+        Ok(Endorser::Certificate { text, sha256 })
     }
 }

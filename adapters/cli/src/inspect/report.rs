@@ -111,10 +111,11 @@ impl MessageReport {
             ProtectionOrder::SignBeforeEncryptAndEncryptSignature => "SignBeforeEncryptAndEncryptSignature",
             ProtectionOrder::EncryptBeforeSign => "EncryptBeforeSign",
         };
-        let endorser = opened.endorser.as_ref().map(|endorser| match endorser {
-            Endorser::Certificate(_) => "certificate".to_owned(),
+        let endorser = opened.endorsements.iter().map(|endorsement| match &endorsement.by {
+            Endorser::Certificate { .. } => "certificate".to_owned(),
             Endorser::SecurityContext(name) => text(name.identifier()),
         });
+        let endorser = endorser.reduce(|both, next| format!("{both}, {next}"));
         Self {
             verdict: Verdict::Verified,
             signed: names(&opened.coverage.signed),
