@@ -37,6 +37,25 @@ pub const CASES: [(&str, &str); 20] = [
     ("wcf/ws2007-certificate", "b=ws,ver=13,sec=cert"),
 ];
 
+/// The recordings of one-shot message security: no session, every message under the bootstrap itself.
+pub const ONE_SHOT: [(&str, &str); 15] = [
+    ("wcf/anon-cert", "sec=oneshot"),
+    ("wcf/anon-cert-Basic128", "sec=oneshot,suite=Basic128"),
+    ("wcf/anon-cert-Basic128Rsa15", "sec=oneshot,suite=Basic128Rsa15"),
+    ("wcf/anon-cert-Basic192", "sec=oneshot,suite=Basic192"),
+    ("wcf/anon-cert-Basic256", "sec=oneshot"),
+    ("wcf/anon-cert-Basic256Rsa15", "sec=oneshot,suite=Basic256Rsa15"),
+    ("wcf/anon-cert-Basic256Sha256", "sec=oneshot,suite=Basic256Sha256"),
+    ("wcf/anon-cert-ebs", "sec=oneshot,order=ebs"),
+    ("wcf/anon-cert-nodk", "sec=oneshot,dk=0"),
+    ("wcf/anon-cert-sbe", "sec=oneshot,order=sbe"),
+    ("wcf/mutual-cert", "sec=cert"),
+    ("wcf/user-cert", "sec=user"),
+    ("wcf/ws-msg-cert-noctx-noneg", "b=ws,sec=cert"),
+    ("wcf/ws-msg-none-noctx-noneg", "b=ws,sec=oneshot"),
+    ("wcf/ws-msg-user-noctx-noneg", "b=ws,sec=user"),
+];
+
 /// One recording, taken apart.
 pub struct Story {
     /// Folder under `vectors/`.
@@ -237,7 +256,7 @@ impl Story {
 }
 
 fn configs(name: &str) -> (Config, Config) {
-    if let Some((_, config)) = CASES.iter().find(|(case, _)| *case == name) {
+    if let Some((_, config)) = CASES.iter().chain(&ONE_SHOT).find(|(case, _)| *case == name) {
         return (Config::parse(config), Config::parse(config));
     }
     recorded_configs(name)

@@ -11,13 +11,13 @@
 //! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
 
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
-use super::binding::{AcceptorSettings, Binding, Bootstrap, KeyEntropyMode};
-use super::confirmation::ToConfirm;
+use super::binding::{AcceptorSettings, Binding, KeyEntropyMode};
+use super::bootstrap::bootstrap_key;
 use super::context_name::ContextName;
 use super::conversation::{Misuse, UrnUuid, combined_key, octets, trust_request};
 use super::emit::UniqueIds;
 use super::exchange::{Exchange, Outgoing};
-use super::keyring::Keyring;
+use super::keyring::{Keyring, decoy_key};
 use super::open::open;
 use super::opened::{OpenContext, Opened, ProtectionToken};
 use super::peek::{Peek, peek};
@@ -26,7 +26,7 @@ use super::replay::ReplayTable;
 use super::server_session::{Generation, KeyUse, Session, SessionId};
 use super::{Credentials, Element, Encryption, Policy, Refusal, WireFault};
 use crate::chance::{Chance, Entropy, ShardMark, Uuid};
-use crate::crypto::{Backend, RustCrypto, SecretKey, p_sha1};
+use crate::crypto::{Backend, RustCrypto, SecretKey};
 use crate::soap::RequestType;
 use crate::time::{Deadline, Instant, UnixMillis, Wall};
 use core::fmt::Write;
@@ -554,14 +554,6 @@ fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
     Rejection { refusal: Refusal::InvalidTrustRequest, answer }
 }
 
-/// The key of the bootstrap, and what its answer has to confirm.
-fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstrap) -> Result<BootstrapKey, Refusal> {
-    let ProtectionToken::EncryptedKey { sha1, key } = &opened.token else { return Err(Refusal::TokenMismatch) };
-    let confirms = bootstrap.confirms_signatures();
-    let confirmations = if confirms { ToConfirm::of(message, opened)? } else { ToConfirm::default() };
-    Ok(BootstrapKey { sha1: *sha1, key: key.clone(), confirmations })
-}
-
 /// The user who sent the message, or the SHA-256 of the certificate that endorsed it; empty for an anonymous one. A name
 /// longer than the table's is cut: it only has to be the same at every renewal.
 fn user_of(message: &[u8], opened: &Opened) -> String<128> {
@@ -600,8 +592,6 @@ impl<B: Backend> Keyring for SessionKeyring<'_, B> {
     }
 
     fn decoy(&self, sha1: &[u8; 20]) -> SecretKey {
-        let mut key = SecretKey::zeroed(self.len).unwrap_or_default();
-        p_sha1::<B>(self.decoy.as_bytes(), &[], sha1, 0, key.as_mut_bytes());
-        key
+        decoy_key::<B>(self.decoy, self.len, sha1)
     }
 }

@@ -3,7 +3,7 @@
 use super::acceptor::Acceptor;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange};
 use super::binding::KeyEntropyMode;
-use super::confirmation::ConfirmedTexts;
+use super::bootstrap::seal_answer;
 use super::conversation::UrnUuid;
 use super::emit::{Id, IdText};
 use super::exchange::{Exchange, Outgoing};
@@ -11,7 +11,6 @@ use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp};
 use super::seal::seal;
 use super::server_session::{Session, SessionId};
-use super::session_keys::KeyPair;
 use super::trust::{ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};
 use super::{ProtectionOrder, SessionMessage};
 use crate::chance::Entropy;
@@ -237,7 +236,7 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
             identifier: session.identifier.as_bytes(),
             instance: current.instance.as_ref().map(UrnUuid::as_bytes),
         };
-        let protection = self.protection(binding.order, token, keys, &[]);
+        let protection = self.protection(binding.order, token, keys);
         self.seal(message, &protection, out)
     }
 
@@ -250,15 +249,11 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         body: &[u8],
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        let binding = &self.acceptor.binding;
-        let pair = KeyPair::fresh::<B>(&key.key, binding.suite, self.entropy);
-        let keys = if binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(&key.key) };
-        let mut texts = ConfirmedTexts::new();
-        let confirmations = texts.write(&key.confirmations).ok_or(SealError::TooMany)?;
-        let token = SigningToken::EncryptedKeySha1(&key.sha1);
-        let protection = self.protection(ProtectionOrder::default(), token, keys, &confirmations);
         let headers = self.headers(open, action);
-        self.seal(&SessionMessage { headers: &headers, body, encrypt_body: true }, &protection, out)
+        let message = SessionMessage { headers: &headers, body, encrypt_body: true };
+        // The bootstrap of a secure conversation keeps the default order.
+        let order = ProtectionOrder::default();
+        seal_answer::<B>(&self.acceptor.binding, order, key, &message, self.wall, self.ids, self.entropy, out)
     }
 
     fn protection<'k>(
@@ -266,7 +261,6 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         order: ProtectionOrder,
         token: SigningToken<'k>,
         keys: MessageKeys<'k>,
-        confirmations: &'k [&'k [u8]],
     ) -> Protection<'k> {
         let binding = &self.acceptor.binding;
         let id = Id::Unique(self.ids.next_id());
@@ -282,7 +276,7 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
             username: None,
             certificate: None,
             endorsing: None,
-            confirmations,
+            confirmations: &[],
         }
     }
 

@@ -19,6 +19,9 @@ pub enum Bootstrap {
 }
 
 impl Bootstrap {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::AnonymousForCertificate, Self::UserNameForCertificate, Self::MutualCertificate];
+
     /// `RequireSignatureConfirmation` of the authentication mode (reference: WCF AuthenticationMode table).
     pub const fn confirms_signatures(self) -> bool {
         matches!(self, Self::AnonymousForCertificate | Self::MutualCertificate)
@@ -143,6 +146,11 @@ impl Binding {
             },
             ..self.session_policy(Encryption::Required)
         }
+    }
+
+    /// What a request or an answer of one-shot security has to be like: the bootstrap protects the application's messages.
+    pub(super) fn one_shot_policy(&self, answer: bool, body: Encryption) -> Policy {
+        Policy { order: Some(self.order), body, ..self.bootstrap_policy(answer, false) }
     }
 }
 

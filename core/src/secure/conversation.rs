@@ -137,6 +137,11 @@ pub enum Failure {
     Credential(CredentialError),
     /// The message to send cannot be sealed.
     Unsendable(SealError),
+    /// So many requests wait for their answers already.
+    TooManyCalls {
+        /// The limit, chosen at construction.
+        limit: u16,
+    },
     /// The buffer to seal into is too small.
     Room(Grow),
 }
@@ -160,6 +165,9 @@ impl fmt::Display for Failure {
             Self::KeyExpired => f.write_str("the key has to be renewed, and renewing is not allowed"),
             Self::Credential(error) => write!(f, "{error}"),
             Self::Unsendable(error) => write!(f, "{error}"),
+            Self::TooManyCalls { limit } => {
+                write!(f, "{limit} requests wait for their answers, as many as there may be")
+            }
             Self::Room(grow) => write!(f, "{grow}"),
         }
     }
@@ -172,7 +180,9 @@ impl From<SealError> for Failure {
         match error {
             SealError::Grow(grow) => Self::Room(grow),
             SealError::Credential(error) => Self::Credential(error),
-            SealError::Xml(_) | SealError::TooMany | SealError::KeyLength => Self::Unsendable(error),
+            SealError::Xml(_) | SealError::TooMany | SealError::KeyLength | SealError::NotOwed => {
+                Self::Unsendable(error)
+            }
         }
     }
 }

@@ -212,6 +212,8 @@ pub enum SealError {
     TooMany,
     /// A key has not the length that the suite wants.
     KeyLength,
+    /// Nobody waits for this: the exchange is owed something else.
+    NotOwed,
     /// The certificate's key did not sign.
     Credential(CredentialError),
 }
@@ -223,6 +225,7 @@ impl fmt::Display for SealError {
             Self::Xml(error) => write!(f, "the message to send: {error}"),
             Self::TooMany => f.write_str("more header blocks or confirmations than one message may have"),
             Self::KeyLength => f.write_str("a key has not the length that the algorithm suite wants"),
+            Self::NotOwed => f.write_str("the exchange is owed another kind of answer"),
             Self::Credential(error) => write!(f, "{error}"),
         }
     }

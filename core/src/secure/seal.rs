@@ -235,7 +235,11 @@ impl<'m> Sealing<'m> {
             let span = self.region(w, *number, false, |_, w| {
                 Ok(emit::spanned(w, |w| emit::username_token(w, user.id, user.name, user.password, p.bsp)))
             })?;
-            self.part(Place::Security, user.id, span)?;
+            // What is encrypted first is signed as ciphertext.
+            match self.regions.last().filter(|_| self.encrypt_first()) {
+                Some(region) => self.part(Place::Security, Id::Local(region.number), region.place)?,
+                None => self.part(Place::Security, user.id, span)?,
+            }
         }
         if let Some(endorsing) = &p.certificate {
             emit::certificate_token(w, endorsing.id, endorsing.certificate.der, p.bsp);

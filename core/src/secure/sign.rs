@@ -34,8 +34,11 @@ impl Sealing<'_> {
             MessageKeys::Underived(secret) => (secret, secret),
         };
         let cipher = B::Cipher::new(self.p.suite.encryption(), encryption.as_bytes()).ok_or(SealError::KeyLength)?;
+        // IVs are drawn in the order of the Ids: the body's, the signature's, then tokens and confirmations.
+        let mut regions: Vec<&Region, MAX_REGIONS> = self.regions.iter().collect();
+        regions.sort_unstable_by_key(|region| region.number);
         if self.encrypt_first() {
-            for region in self.regions.iter().filter(|r| r.body) {
+            for region in &regions {
                 self.encrypt::<B>(region, &cipher, entropy, out)?;
             }
         }
@@ -65,12 +68,10 @@ impl Sealing<'_> {
             fill(out, endorsing.value, value.as_bytes());
             made.endorsing = SignatureValue::new(value.as_bytes());
         }
-        // IVs are drawn in the order of the Ids: the body's, the signature's, then tokens and confirmations.
-        let done = |region: &&Region| !(self.encrypt_first() && region.body);
-        let mut order: Vec<&Region, MAX_REGIONS> = self.regions.iter().filter(done).collect();
-        order.sort_unstable_by_key(|region| region.number);
-        for region in order {
-            self.encrypt::<B>(region, &cipher, entropy, out)?;
+        if !self.encrypt_first() {
+            for region in &regions {
+                self.encrypt::<B>(region, &cipher, entropy, out)?;
+            }
         }
         Ok(made)
     }
