@@ -10,9 +10,7 @@ use std::time::Duration;
 
 fn bindings() -> Vec<Binding> {
     let mut list = Vec::new();
-    let bootstraps =
-        [Bootstrap::AnonymousForCertificate, Bootstrap::UserNameForCertificate, Bootstrap::MutualCertificate];
-    for bootstrap in bootstraps {
+    for bootstrap in Bootstrap::ALL {
         list.push(Binding::ws_http(bootstrap));
         list.push(Binding::ws2007_http(bootstrap));
         for suite in AlgorithmSuite::ALL {

@@ -19,7 +19,7 @@ use super::emit::UniqueIds;
 use super::exchange::{Exchange, Outgoing};
 use super::keyring::{Keyring, decoy_key};
 use super::open::open;
-use super::opened::{OpenContext, Opened, ProtectionToken};
+use super::opened::{OpenContext, Opened};
 use super::peek::{Peek, peek};
 use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::replay::ReplayTable;
@@ -332,9 +332,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             }
         };
         let opened = self.open(now, credentials, message, &policy)?;
-        let ProtectionToken::SecurityContext(name) = &opened.token else {
-            return Err(Refusal::TokenMismatch.into());
-        };
+        let name = opened.session_context().ok_or(Refusal::TokenMismatch)?;
         let wall = self.wall.at(now);
         let rollover = self.settings.key_rollover_interval;
         let can_renew = self.settings.can_renew;

@@ -8,7 +8,7 @@ use super::conversation::UrnUuid;
 use super::emit::{Id, IdText};
 use super::exchange::{Exchange, Outgoing};
 use super::phase::{AcceptorEvent, AcceptorPhase};
-use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp};
+use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken};
 use super::seal::seal;
 use super::server_session::{Session, SessionId};
 use super::trust::{ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};
@@ -232,10 +232,12 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         let binding = &self.acceptor.binding;
         let current = &session.current;
         let keys = if binding.derived_keys { current.keys.keys() } else { MessageKeys::Underived(&current.key) };
-        let token = SigningToken::ExternalContext {
+        let context = SigningToken::ExternalContext {
             identifier: session.identifier.as_bytes(),
             instance: current.instance.as_ref().map(UrnUuid::as_bytes),
         };
+        let over_transport = binding.bootstrap.over_transport();
+        let (token, keys) = if over_transport { (SigningToken::Transport, MessageKeys::None) } else { (context, keys) };
         let protection = self.protection(binding.order, token, keys);
         self.seal(message, &protection, out)
     }
@@ -263,14 +265,12 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         keys: MessageKeys<'k>,
     ) -> Protection<'k> {
         let binding = &self.acceptor.binding;
-        let id = Id::Unique(self.ids.next_id());
-        let expires = self.wall.after(binding.clock.timestamp_validity);
         Protection {
             suite: binding.suite,
             version: binding.version,
             order,
             bsp: binding.bsp,
-            timestamp: Timestamp { id, created: self.wall, expires },
+            timestamp: binding.timestamp(self.wall, self.ids),
             token,
             keys,
             username: None,

@@ -1,8 +1,11 @@
 //! What both sides of a secure conversation have to agree on, and each side's own settings, with WCF's defaults.
 
+use super::emit::{Id, UniqueIds};
+use super::protection::Timestamp;
 use super::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
 use crate::crypto::{AlgorithmSuite, SuiteSet};
 use crate::soap::{AddressingVersion, ScVersion, SoapVersion};
+use crate::time::UnixMillis;
 use crate::xml::Limits;
 use core::time::Duration;
 
@@ -16,11 +19,22 @@ pub enum Bootstrap {
     UserNameForCertificate,
     /// As the first, and a client's certificate endorses the message with a second signature (`MutualCertificate`, WSS 1.1).
     MutualCertificate,
+    /// The transport protects messages; the client signs each message's timestamp and address with its certificate
+    /// (`CertificateOverTransport`).
+    CertificateOverTransport,
+    /// The transport protects messages; each carries a user name and password (`UserNameOverTransport`).
+    UserNameOverTransport,
 }
 
 impl Bootstrap {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::AnonymousForCertificate, Self::UserNameForCertificate, Self::MutualCertificate];
+    pub const ALL: [Self; 5] = [
+        Self::AnonymousForCertificate,
+        Self::UserNameForCertificate,
+        Self::MutualCertificate,
+        Self::CertificateOverTransport,
+        Self::UserNameOverTransport,
+    ];
 
     /// `RequireSignatureConfirmation` of the authentication mode (reference: WCF AuthenticationMode table).
     pub const fn confirms_signatures(self) -> bool {
@@ -29,7 +43,17 @@ impl Bootstrap {
 
     /// Does the client prove itself with a certificate?
     pub const fn client_certificate(self) -> bool {
-        matches!(self, Self::MutualCertificate)
+        matches!(self, Self::MutualCertificate | Self::CertificateOverTransport)
+    }
+
+    /// Does the client prove itself with a user name and a password?
+    pub const fn user_name(self) -> bool {
+        matches!(self, Self::UserNameForCertificate | Self::UserNameOverTransport)
+    }
+
+    /// Does the transport protect the messages? It must then be TLS; nothing here can see whether it is.
+    pub const fn over_transport(self) -> bool {
+        matches!(self, Self::CertificateOverTransport | Self::UserNameOverTransport)
     }
 }
 
@@ -110,15 +134,29 @@ impl Binding {
         (self.suite.default_key_bits() / 8) as usize
     }
 
-    /// What a session's message has to be like.
+    /// What a session's message to the service has to be like. Over a protected transport only those are endorsed.
     pub(super) fn session_policy(&self, body: Encryption) -> Policy {
         Policy {
             layout: self.layout,
             body,
             clock: self.clock,
             underived_keys: !self.derived_keys,
+            transport: self.bootstrap.over_transport(),
+            endorsement: self.bootstrap.over_transport(),
             ..Policy::session(SuiteSet::only(self.suite), self.version, self.order)
         }
+    }
+
+    /// What a session's message from the service has to be like, `policy` being that of messages to it.
+    pub(super) fn from_service(&self, policy: Policy) -> Policy {
+        Policy { endorsement: false, ..policy }
+    }
+
+    /// The timestamp of a message that is sent at `created`.
+    pub(super) fn timestamp(&self, created: UnixMillis, ids: &mut UniqueIds) -> Timestamp {
+        // WCF's transport security numbers it within the message.
+        let id = if self.bootstrap.over_transport() { Id::Local(0) } else { Id::Unique(ids.next_id()) };
+        Timestamp { id, created, expires: created.after(self.clock.timestamp_validity) }
     }
 
     /// What a cancellation or its answer has to be like: in clear, and the key need not be derived.
@@ -137,7 +175,7 @@ impl Binding {
         Policy {
             order: Some(ProtectionOrder::default()),
             confirmations,
-            username: !answer && self.bootstrap == Bootstrap::UserNameForCertificate,
+            username: !answer && self.bootstrap.user_name(),
             endorsement: renew && !answer,
             certificate: if self.bootstrap.client_certificate() && !answer {
                 CertificateUse::Required

@@ -9,7 +9,6 @@ use super::emit::{Id, UniqueIds};
 use super::opened::{Opened, ProtectionToken};
 use super::protection::{
     CertificateSigner, EndorsingCertificate, MessageKeys, OutgoingMessage, Protection, SealError, SigningToken,
-    Timestamp,
 };
 use super::seal::seal;
 use super::session_keys::KeyPair;
@@ -18,17 +17,49 @@ use crate::chance::Entropy;
 use crate::crypto::{AsymmetricSignature, Backend};
 use crate::time::UnixMillis;
 use crate::xml::Limits;
+use heapless::Vec;
 
 /// The key of one request, wrapped for the service's certificate, and what is derived from it.
 pub(super) struct RequestKey {
-    pub(super) wrapped: Wrapped,
+    wrapped: Wrapped,
     id: Id,
     pair: KeyPair,
 }
 
+/// What protects one request: its key, or the transport.
+pub(super) struct RequestProtection(Option<RequestKey>);
+
+impl RequestProtection {
+    /// Draws the key, where there is one.
+    pub(super) fn fresh<B: Backend, C: Credentials + ?Sized>(
+        binding: &Binding,
+        credentials: &C,
+        ids: &mut UniqueIds,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, Failure> {
+        if binding.bootstrap.over_transport() {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(RequestKey::fresh::<B, C>(binding, credentials, ids, entropy)?)))
+    }
+
+    pub(super) fn token(&self) -> SigningToken<'_> {
+        self.0.as_ref().map_or(SigningToken::Transport, RequestKey::token)
+    }
+
+    pub(super) fn keys(&self, derived: bool) -> MessageKeys<'_> {
+        self.0.as_ref().map_or(MessageKeys::None, |key| key.keys(derived))
+    }
+
+    /// The key that the answer will be protected with.
+    pub(super) fn wrapped(self) -> Option<Wrapped> {
+        self.0.map(|key| key.wrapped)
+    }
+}
+
 impl RequestKey {
     /// Draws the key, then the nonces of the two derived keys; these are drawn even where no keys are derived.
-    pub(super) fn fresh<B: Backend, C: Credentials + ?Sized>(
+    fn fresh<B: Backend, C: Credentials + ?Sized>(
         binding: &Binding,
         credentials: &C,
         ids: &mut UniqueIds,
@@ -40,7 +71,7 @@ impl RequestKey {
         Ok(Self { wrapped, id, pair })
     }
 
-    pub(super) fn token(&self) -> SigningToken<'_> {
+    fn token(&self) -> SigningToken<'_> {
         SigningToken::NewEncryptedKey {
             id: self.id,
             thumbprint: &self.wrapped.thumbprint,
@@ -48,7 +79,7 @@ impl RequestKey {
         }
     }
 
-    pub(super) fn keys(&self, derived: bool) -> MessageKeys<'_> {
+    fn keys(&self, derived: bool) -> MessageKeys<'_> {
         if derived { self.pair.per_message() } else { MessageKeys::Underived(&self.wrapped.key) }
     }
 }
@@ -88,18 +119,25 @@ pub(super) fn seal_answer<B: Backend>(
     entropy: &mut dyn Entropy,
     out: &mut [u8],
 ) -> Result<usize, SealError> {
-    let pair = KeyPair::fresh::<B>(&key.key, binding.suite, entropy);
-    let keys = if binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(&key.key) };
     let mut texts = ConfirmedTexts::new();
-    let confirmations = texts.write(&key.confirmations).ok_or(SealError::TooMany)?;
-    let expires = wall.after(binding.clock.timestamp_validity);
+    let mut confirmations = Vec::new();
+    let pair;
+    let (token, keys) = match key {
+        BootstrapKey::Wrapped { sha1, key, confirmations: kept } => {
+            pair = KeyPair::fresh::<B>(key, binding.suite, entropy);
+            confirmations = texts.write(kept).ok_or(SealError::TooMany)?;
+            let keys = if binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(key) };
+            (SigningToken::EncryptedKeySha1(sha1), keys)
+        }
+        BootstrapKey::Transport => (SigningToken::Transport, MessageKeys::None),
+    };
     let protection = Protection {
         suite: binding.suite,
         version: binding.version,
         order,
         bsp: binding.bsp,
-        timestamp: Timestamp { id: Id::Unique(ids.next_id()), created: wall, expires },
-        token: SigningToken::EncryptedKeySha1(&key.sha1),
+        timestamp: binding.timestamp(wall, ids),
+        token,
         keys,
         username: None,
         certificate: None,
@@ -114,8 +152,13 @@ pub(super) fn seal_answer<B: Backend>(
 
 /// The key of a bootstrap request, and what its answer has to confirm.
 pub(super) fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstrap) -> Result<BootstrapKey, Refusal> {
-    let ProtectionToken::EncryptedKey { sha1, key } = &opened.token else { return Err(Refusal::TokenMismatch) };
-    let confirms = bootstrap.confirms_signatures();
-    let confirmations = if confirms { ToConfirm::of(message, opened)? } else { ToConfirm::default() };
-    Ok(BootstrapKey { sha1: *sha1, key: key.clone(), confirmations })
+    match &opened.token {
+        ProtectionToken::EncryptedKey { sha1, key } => {
+            let confirms = bootstrap.confirms_signatures();
+            let confirmations = if confirms { ToConfirm::of(message, opened)? } else { ToConfirm::default() };
+            Ok(BootstrapKey::Wrapped { sha1: *sha1, key: key.clone(), confirmations })
+        }
+        ProtectionToken::Transport => Ok(BootstrapKey::Transport),
+        ProtectionToken::SecurityContext(_) => Err(Refusal::TokenMismatch),
+    }
 }

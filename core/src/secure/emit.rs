@@ -1,6 +1,6 @@
 //! The elements of a security header as WCF writes them, byte for byte.
 
-use super::protection::{EndorsingToken, Protection, SigningToken};
+use super::protection::{EndorsingToken, Protection, SigningToken, UsernameToken};
 use super::trust::{ContextReference, KeyIdentifier, LocalToken, ReferenceStyle, ReferenceTo, write_reference};
 use crate::base64;
 use crate::chance::Uuid;
@@ -158,6 +158,8 @@ pub(super) fn token_reference(w: &mut Writer<'_>, p: &Protection<'_>, style: Ref
             let kind = KeyIdentifier::EncryptedKeySha1;
             write_reference(w, style, &ReferenceTo::KeyIdentifier { kind, octets: *sha1 });
         }
+        // It has no element to refer to.
+        SigningToken::Transport => {}
     }
 }
 
@@ -389,21 +391,24 @@ pub(super) fn confirmation(w: &mut Writer<'_>, own: u16, value: &[u8], encrypted
     w.put(b"/>");
 }
 
-/// `o:UsernameToken` with a password in clear: it only ever travels encrypted.
-pub(super) fn username_token(w: &mut Writer<'_>, own: Id, name: &str, password: &str, bsp: bool) {
+/// `o:UsernameToken` with a password in clear: it only ever travels encrypted, by itself or by the transport. `standalone`
+/// declares its prefixes, as what is encrypted must.
+pub(super) fn username_token(w: &mut Writer<'_>, user: &UsernameToken<'_>, bsp: bool, standalone: bool) {
     w.put(b"<o:UsernameToken u:Id=\"");
-    id(w, own);
+    id(w, user.id);
     w.put(b"\"");
-    xmlns(w, "o", names::WSSE);
-    xmlns(w, "u", names::WSU);
+    if standalone {
+        xmlns(w, "o", names::WSSE);
+        xmlns(w, "u", names::WSU);
+    }
     w.put(b"><o:Username>");
-    w.text(name.as_bytes());
+    w.text(user.name.as_bytes());
     w.put(b"</o:Username><o:Password");
     if bsp {
         attribute(w, "Type", names::PASSWORD_TEXT);
     }
     w.put(b">");
-    w.text(password.as_bytes());
+    w.text(user.password.as_bytes());
     w.put(b"</o:Password></o:UsernameToken>");
 }
 

@@ -10,7 +10,7 @@
 //! What is to be sent is computed when [`poll`](Initiator::poll) asks; nothing is queued but the calls that the caller
 //! handed over. A refusal changes nothing.
 
-use super::binding::{Binding, Bootstrap, InitiatorSettings};
+use super::binding::{Binding, InitiatorSettings};
 use super::client_token::{ClientToken, ClientTokens, Wrapped};
 use super::confirmation::SentSignatures;
 use super::conversation::{Failure, Misuse, UrnUuid};
@@ -88,7 +88,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         wall: Wall,
         mut entropy: E,
     ) -> Result<Self, Misuse> {
-        if binding.bootstrap == Bootstrap::UserNameForCertificate && user.is_none() {
+        if binding.bootstrap.user_name() && user.is_none() {
             return Err(Misuse::NoUser);
         }
         let ids = UniqueIds::new(Uuid::random(&mut entropy), 1);

@@ -1,7 +1,6 @@
 //! What a client sends: trust requests and calls, sealed when they are asked for.
 
-use super::binding::Bootstrap;
-use super::bootstrap::{RequestKey, Signs};
+use super::bootstrap::{RequestProtection, Signs};
 use super::client_token::ClientToken;
 use super::confirmation::SentSignatures;
 use super::conversation::{Failure, UrnUuid};
@@ -130,10 +129,10 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         }
         let len = w.finish().map_err(|_| Failure::Unexpected)?;
         let content = body.get(..len).unwrap_or(&[]);
-        let key = RequestKey::fresh::<B, C>(&self.binding, credentials, &mut ids, &mut entropy)?;
+        let key = RequestProtection::fresh::<B, C>(&self.binding, credentials, &mut ids, &mut entropy)?;
         let current = self.tokens.current().filter(|_| request == RequestType::Renew);
         let fresh = current
-            .filter(|_| self.binding.derived_keys)
+            .filter(|_| self.binding.derived_keys && !self.binding.bootstrap.over_transport())
             .map(|token| Derived::fresh::<B>(token.key(), self.binding.suite.signature_key_len(), &mut entropy));
         let endorsing = current.map(|token| EndorsingToken {
             element: token.element(),
@@ -143,8 +142,8 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         });
         let signer = Signs(credentials);
         let certificate = signer.endorsing(&self.binding, &mut user_ids)?;
-        let user = self.user.as_ref().filter(|_| self.binding.bootstrap == Bootstrap::UserNameForCertificate);
-        let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
+        let user = self.user.as_ref().filter(|_| self.binding.bootstrap.user_name());
+        let timestamp = self.binding.timestamp(wall, &mut ids);
         let username = user.map(|user| UsernameToken {
             id: Id::Unique(user_ids.next_id()),
             name: &user.name,
@@ -169,7 +168,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             request,
             message_id,
             entropy: secret,
-            wrapped: Some(key.wrapped),
+            wrapped: key.wrapped(),
             signatures: SentSignatures::from(&sealed),
         });
         (self.ids, self.user_ids, self.entropy) = (ids, user_ids, entropy);
@@ -264,10 +263,16 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         entropy: &mut dyn Entropy,
         out: &mut [u8],
     ) -> Result<Sealed, SealError> {
-        let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
-        let keys = token.keys(self.binding.derived_keys);
-        let signing = SigningToken::SecurityContext { element: token.element(), id: token.id() };
-        self.seal(message, &self.protection(signing, keys, timestamp), entropy, out)
+        let timestamp = self.binding.timestamp(wall, ids);
+        let (element, id, secret) = (token.element(), token.id(), token.key());
+        let protection = if self.binding.bootstrap.over_transport() {
+            let endorsing = Some(EndorsingToken { element, id, derived: None, secret });
+            Protection { endorsing, ..self.protection(SigningToken::Transport, MessageKeys::None, timestamp) }
+        } else {
+            let keys = token.keys(self.binding.derived_keys);
+            self.protection(SigningToken::SecurityContext { element, id }, keys, timestamp)
+        };
+        self.seal(message, &protection, entropy, out)
     }
 
     fn seal(
@@ -297,10 +302,6 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             endorsing: None,
             confirmations: &[],
         }
-    }
-
-    fn timestamp(&self, id: Id, created: UnixMillis) -> Timestamp {
-        Timestamp { id, created, expires: created.after(self.binding.clock.timestamp_validity) }
     }
 
     pub(super) fn renewal_due(&self, wall: UnixMillis) -> bool {

@@ -33,6 +33,7 @@ mod numbers;
 mod one_shot_client;
 mod one_shot_service;
 mod open;
+mod open_transport;
 mod opened;
 mod peek;
 mod phase;
@@ -49,6 +50,7 @@ mod session_message;
 mod sign;
 mod signature;
 mod tokens;
+mod transport;
 pub mod trust;
 mod username;
 mod verify;
@@ -92,6 +94,9 @@ pub struct SignatureValue {
 }
 
 impl SignatureValue {
+    /// No signature: the transport protects the message.
+    pub const NONE: Self = Self { octets: [0; 32], len: 0 };
+
     /// `None` if `octets` is not as long as an HMAC of one of the suites.
     pub fn new(octets: &[u8]) -> Option<Self> {
         let mut value = Self { octets: [0; 32], len: u8::try_from(octets.len()).ok()? };

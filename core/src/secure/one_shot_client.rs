@@ -1,8 +1,8 @@
 //! The client's side of one-shot message security: every message is protected by the bootstrap itself, and there is no
 //! session (`establishSecurityContext` off).
 
-use super::binding::{Binding, Bootstrap};
-use super::bootstrap::{RequestKey, Signs};
+use super::binding::Binding;
+use super::bootstrap::{RequestProtection, Signs};
 use super::confirmation::SentSignatures;
 use super::conversation::{Failure, Misuse, UrnUuid, unsecured_fault};
 use super::emit::{Id, UniqueId, UniqueIds};
@@ -11,7 +11,7 @@ use super::initiator_receive::Received;
 use super::keyring::Keyring;
 use super::open::open;
 use super::opened::{OpenContext, Opened, ProtectionToken};
-use super::protection::{OutgoingMessage, Protection, Timestamp, UsernameToken};
+use super::protection::{OutgoingMessage, Protection, UsernameToken};
 use super::replay::ReplayTable;
 use super::seal::seal;
 use super::{Confirmations, Credentials, Encryption, Refusal};
@@ -28,8 +28,8 @@ struct Waiting {
     exchange: Exchange,
     two_way: bool,
     message_id: UrnUuid,
-    sha1: [u8; 20],
-    key: SecretKey,
+    /// The key of the answer and the SHA-1 that names it; none where the transport protects it.
+    key: Option<([u8; 20], SecretKey)>,
     signatures: SentSignatures,
 }
 
@@ -73,7 +73,7 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         wall: Wall,
         mut entropy: E,
     ) -> Result<Self, Misuse> {
-        if binding.bootstrap == Bootstrap::UserNameForCertificate && user.is_none() {
+        if binding.bootstrap.user_name() && user.is_none() {
             return Err(Misuse::NoUser);
         }
         let ids = UniqueIds::new(Uuid::random(&mut entropy), 1);
@@ -144,23 +144,21 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         }
         let (mut ids, mut token_ids, mut entropy) = (self.ids.clone(), self.token_ids.clone(), self.entropy.clone());
         let binding = &self.binding;
-        let key = RequestKey::fresh::<B, C>(binding, credentials, &mut ids, &mut entropy)?;
+        let key = RequestProtection::fresh::<B, C>(binding, credentials, &mut ids, &mut entropy)?;
         let signer = Signs(credentials);
         let certificate = signer.endorsing(binding, &mut token_ids)?;
-        let user = self.user.as_ref().filter(|_| binding.bootstrap == Bootstrap::UserNameForCertificate);
+        let user = self.user.as_ref().filter(|_| binding.bootstrap.user_name());
         let username = user.map(|user| UsernameToken {
             id: Id::Unique(self.user_id),
             name: &user.name,
             password: core::str::from_utf8(user.password.as_bytes()).unwrap_or(""),
         });
-        let created = self.wall.at(now);
-        let expires = created.after(binding.clock.timestamp_validity);
         let protection = Protection {
             suite: binding.suite,
             version: binding.version,
             order: binding.order,
             bsp: binding.bsp,
-            timestamp: Timestamp { id: Id::Unique(ids.next_id()), created, expires },
+            timestamp: binding.timestamp(self.wall.at(now), &mut ids),
             token: key.token(),
             keys: key.keys(binding.derived_keys),
             username,
@@ -180,8 +178,7 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
             exchange,
             two_way: request.two_way(),
             message_id,
-            sha1: *key.wrapped.sha1(),
-            key: key.wrapped.key.clone(),
+            key: key.wrapped().map(|wrapped| (*wrapped.sha1(), wrapped.key.clone())),
             signatures: SentSignatures::from(&sealed),
         };
         // Room was seen above.
@@ -240,7 +237,12 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         };
         let opened = open::<B, _, _>(message, &context)?;
         // The keyring knows one key only; this says that it was that.
-        if !matches!(&opened.token, ProtectionToken::EncryptedKey { sha1, .. } if *sha1 == waiting.sha1) {
+        let protected = match (&opened.token, &waiting.key) {
+            (ProtectionToken::EncryptedKey { sha1, .. }, Some((own, _))) => sha1 == own,
+            (ProtectionToken::Transport, None) => true,
+            _ => false,
+        };
+        if !protected {
             return Err(Refusal::TokenMismatch);
         }
         if policy.confirmations == Confirmations::Required && !waiting.signatures.confirmed::<B>(message, &opened) {
@@ -277,7 +279,7 @@ impl Keyring for OneKey<'_> {
     }
 
     fn encrypted_key(&self, sha1: &[u8; 20]) -> Option<SecretKey> {
-        (*sha1 == self.0.sha1).then(|| self.0.key.clone())
+        self.0.key.as_ref().filter(|(own, _)| own == sha1).map(|(_, key)| key.clone())
     }
 
     fn decoy(&self, _: &[u8; 20]) -> SecretKey {

@@ -22,6 +22,8 @@ pub enum ProtectionToken {
         /// The key itself.
         key: SecretKey,
     },
+    /// None: the transport protects the message, and whoever endorses it signs its timestamp only.
+    Transport,
 }
 
 /// Where the WS-Addressing values of a message stand: the text of each header, or nothing.
@@ -40,6 +42,15 @@ pub struct AddressingValues {
 }
 
 impl Opened {
+    /// The conversation that the message belongs to: its token protects it or, over a protected transport, endorses it.
+    pub fn session_context(&self) -> Option<&ContextName> {
+        match &self.token {
+            ProtectionToken::SecurityContext(name) => Some(name),
+            ProtectionToken::Transport => self.endorsing_context(),
+            ProtectionToken::EncryptedKey { .. } => None,
+        }
+    }
+
     /// The conversation that endorsed the message (Renew).
     pub fn endorsing_context(&self) -> Option<&ContextName> {
         self.endorsements.iter().find_map(|endorsement| match &endorsement.by {
@@ -128,7 +139,8 @@ pub struct Opened {
     pub created: Option<UnixMillis>,
     /// `Expires` of the timestamp.
     pub expires: Option<UnixMillis>,
-    /// The primary signature's value: what a replay table keeps, and what a reply confirms.
+    /// The primary signature's value: what a replay table keeps, and what a reply confirms. [`SignatureValue::NONE`] where
+    /// the transport protects the message.
     pub signature: SignatureValue,
     /// Who endorsed: at most one certificate and one conversation, in the order of the message.
     pub endorsements: Vec<Endorsement, 2>,

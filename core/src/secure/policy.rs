@@ -86,6 +86,9 @@ pub struct Policy {
     pub underived_keys: bool,
     /// Must the message carry a `UsernameToken` (UserNameForCertificate)?
     pub username: bool,
+    /// Does the transport protect the message? Then nothing is encrypted, the body is not signed, and whoever endorses the
+    /// message signs its timestamp.
+    pub transport: bool,
     /// Must a second signature, made with a secure conversation's key, endorse the primary one (Renew)?
     pub endorsement: bool,
     /// Must a signature made with a client's certificate endorse the primary one (MutualCertificate)?
@@ -129,6 +132,7 @@ impl Policy {
             confirmations: Confirmations::Refused,
             underived_keys: false,
             username: false,
+            transport: false,
             endorsement: false,
             certificate: CertificateUse::Refused,
         }
@@ -148,6 +152,7 @@ impl Policy {
             confirmations: Confirmations::Tolerated,
             underived_keys: true,
             username: false,
+            transport: false,
             endorsement: false,
             certificate: CertificateUse::Tolerated,
         }

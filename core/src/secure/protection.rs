@@ -47,6 +47,9 @@ pub enum SigningToken<'k> {
     },
     /// A service's answer to a bootstrap: the request's key, by the SHA-1 of its wrapped octets.
     EncryptedKeySha1(&'k [u8; 20]),
+    /// The transport protects the message (TLS): no primary signature, nothing encrypted. What endorses it signs the
+    /// timestamp, and a certificate the address too.
+    Transport,
 }
 
 /// A derived key and its token's nonce.
@@ -81,6 +84,8 @@ pub enum MessageKeys<'k> {
     },
     /// The token's own key does both (`RequireDerivedKeys` off).
     Underived(&'k SecretKey),
+    /// None, with [`SigningToken::Transport`].
+    None,
 }
 
 /// A second token, whose signature endorses the primary one (Renew).
@@ -122,7 +127,7 @@ impl fmt::Debug for EndorsingCertificate<'_> {
     }
 }
 
-/// User name and password, sent signed and encrypted.
+/// User name and password, sent signed and encrypted, or in clear over a protected transport.
 #[derive(Clone, Copy)]
 pub struct UsernameToken<'k> {
     /// Id of the token.
@@ -193,7 +198,7 @@ pub struct OutgoingMessage<'m> {
 pub struct Sealed {
     /// Length of the message, in bytes.
     pub len: usize,
-    /// The primary signature's value.
+    /// The primary signature's value; [`SignatureValue::NONE`] with [`SigningToken::Transport`].
     pub signature: SignatureValue,
     /// The endorsing signature's value, if there is one.
     pub endorsing_signature: Option<SignatureValue>,

@@ -8,6 +8,7 @@ use super::ProtectionOrder;
 use super::emit::{self, Hole, Id};
 use super::numbers::{Numbers, encrypted_extras};
 use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken};
+use super::transport;
 use super::trust::ReferenceStyle;
 use crate::base64;
 use crate::chance::Entropy;
@@ -56,6 +57,9 @@ pub fn seal<B: Backend>(
 ) -> Result<Sealed, SealError> {
     if message.headers.len() > MAX_BLOCKS || p.confirmations.len() > MAX_CONFIRMATIONS {
         return Err(SealError::TooMany);
+    }
+    if matches!(p.token, SigningToken::Transport) {
+        return transport::seal::<B>(message, p, limits, out);
     }
     let mut sealing = Sealing::new(message, p);
     let mut w = Writer::new(out);
@@ -233,7 +237,7 @@ impl<'m> Sealing<'m> {
         let extra_data = self.numbers.extra_data;
         if let (Some(user), Some(number)) = (p.username, extra_data.first()) {
             let span = self.region(w, *number, false, |_, w| {
-                Ok(emit::spanned(w, |w| emit::username_token(w, user.id, user.name, user.password, p.bsp)))
+                Ok(emit::spanned(w, |w| emit::username_token(w, &user, p.bsp, true)))
             })?;
             // What is encrypted first is signed as ciphertext.
             match self.regions.last().filter(|_| self.encrypt_first()) {
@@ -261,7 +265,7 @@ impl<'m> Sealing<'m> {
         let p = self.p;
         let style = ReferenceStyle { declare_wsse: self.sealed_signature, ..ReferenceStyle::header(p.bsp) };
         let key = match p.keys {
-            MessageKeys::Underived(_) => None,
+            MessageKeys::Underived(_) | MessageKeys::None => None,
             MessageKeys::PerMessage { .. } | MessageKeys::PerSession { .. } => Some(self.numbers.signing),
         };
         let own = p.endorsed().then_some(self.numbers.signature);
@@ -325,7 +329,7 @@ impl<'m> Sealing<'m> {
 
     pub(super) fn data_start(&self, w: &mut Writer<'_>, number: u16, body: bool) {
         let key = match self.p.keys {
-            MessageKeys::Underived(_) => None,
+            MessageKeys::Underived(_) | MessageKeys::None => None,
             MessageKeys::PerMessage { .. } | MessageKeys::PerSession { .. } => Some(self.numbers.encryption),
         };
         let kind = if body { names::XENC_CONTENT } else { names::XENC_ELEMENT };

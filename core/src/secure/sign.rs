@@ -32,6 +32,7 @@ impl Sealing<'_> {
                 (signing.secret, encryption.secret)
             }
             MessageKeys::Underived(secret) => (secret, secret),
+            MessageKeys::None => return Err(SealError::KeyLength),
         };
         let cipher = B::Cipher::new(self.p.suite.encryption(), encryption.as_bytes()).ok_or(SealError::KeyLength)?;
         // IVs are drawn in the order of the Ids: the body's, the signature's, then tokens and confirmations.
@@ -120,14 +121,14 @@ impl Sealing<'_> {
 }
 
 /// The namespace bindings around the parts of the written message.
-struct Contexts {
+pub(super) struct Contexts {
     envelope: Scope,
-    header: Scope,
-    security: Scope,
+    pub(super) header: Scope,
+    pub(super) security: Scope,
 }
 
 impl Contexts {
-    fn find(out: &[u8], security: Span, limits: &Limits) -> Result<Self, SealError> {
+    pub(super) fn find(out: &[u8], security: Span, limits: &Limits) -> Result<Self, SealError> {
         let outer = Limits { message: u32::MAX, ..limits.clone() };
         // The start tags of Envelope and Header stand before it; the body, which may be long, is not looked at here.
         let before = out.get(..security.start as usize).unwrap_or(&[]);
@@ -142,7 +143,7 @@ impl Contexts {
     }
 }
 
-fn digest_of<B: Backend>(
+pub(super) fn digest_of<B: Backend>(
     suite: AlgorithmSuite,
     span: Span,
     scope: &Scope,
@@ -162,7 +163,7 @@ fn digest_of<B: Backend>(
     Ok(sink.0.finish())
 }
 
-fn mac<B: Backend>(
+pub(super) fn mac<B: Backend>(
     suite: AlgorithmSuite,
     key: &SecretKey,
     signature: &emit::SignatureHoles,
@@ -176,7 +177,7 @@ fn mac<B: Backend>(
 }
 
 /// Has the certificate's key sign. Returns the value, in `room`.
-fn certified<'r, B: Backend>(
+pub(super) fn certified<'r, B: Backend>(
     suite: AlgorithmSuite,
     token: &EndorsingCertificate<'_>,
     signature: &emit::SignatureHoles,
@@ -226,7 +227,7 @@ pub(super) fn sha256<B: Backend>(octets: &[u8]) -> [u8; 32] {
 }
 
 /// Writes the base64 of `octets` into a hole of exactly that size.
-fn fill(out: &mut [u8], hole: Hole, octets: &[u8]) {
+pub(super) fn fill(out: &mut [u8], hole: Hole, octets: &[u8]) {
     if let Some(place) = out.get_mut(hole.0.start as usize..hole.0.end as usize) {
         let _ = base64::encode(octets, place);
     }

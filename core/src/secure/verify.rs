@@ -83,7 +83,7 @@ impl Opening {
     }
 
     /// A derived key must be as long as the suite signs with: the sender chooses its length, and a short one is guessed.
-    fn long_enough(&self, derived: bool, secret: &SecretKey) -> Result<(), Refusal> {
+    pub(super) fn long_enough(&self, derived: bool, secret: &SecretKey) -> Result<(), Refusal> {
         let shortest = self.suites.iter().map(|s| s.signature_key_len()).min().unwrap_or(0);
         if derived && secret.len() < shortest {
             let (value, limit) = (secret.len() as u64, shortest as u64);
@@ -93,7 +93,12 @@ impl Opening {
     }
 
     /// Verifies one reference of the primary signature and marks the part that it covers.
-    fn reference<B: Backend>(&mut self, buf: &[u8], reference: &Reference, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) fn reference<B: Backend>(
+        &mut self,
+        buf: &[u8],
+        reference: &Reference,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
         let id = reference.id.of(buf);
         let is = |span: Span| !span.is_empty() && span.of(buf) == id;
         let mut duplicate = None;
@@ -200,7 +205,7 @@ impl Opening {
 
     /// An endorsing signature made with a client certificate.
     #[inline(never)]
-    fn certified<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
+    pub(super) fn certified<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
         &mut self,
         buf: &[u8],
         context: &OpenContext<'_, K, C>,

@@ -32,6 +32,7 @@ impl Verdict {
 enum Token {
     Context { identifier: String, instance: Option<String> },
     Wrapped { sha1: String },
+    Transport,
 }
 
 /// What was found in one message. The parts that only a verified message has are empty otherwise.
@@ -105,6 +106,7 @@ impl MessageReport {
                 Token::Context { identifier: text(name.identifier()), instance: name.instance().map(text) }
             }
             ProtectionToken::EncryptedKey { sha1, .. } => Token::Wrapped { sha1: hex(sha1) },
+            ProtectionToken::Transport => Token::Transport,
         };
         let order = match opened.order {
             ProtectionOrder::SignBeforeEncrypt => "SignBeforeEncrypt",
@@ -179,6 +181,7 @@ impl MessageReport {
                 json!({ "kind": "SecurityContextToken", "identifier": identifier, "instance": instance })
             }
             Token::Wrapped { sha1 } => json!({ "kind": "EncryptedKey", "sha1": sha1 }),
+            Token::Transport => json!({ "kind": "Transport" }),
         });
         let mut object = json!({
             "number": self.number,
