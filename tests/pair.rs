@@ -45,8 +45,39 @@ impl Credentials for Paper {
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
         Ok([7; 20])
     }
+    fn service_name(&self) -> Result<CertificateReference<'_>, CredentialError> {
+        Ok(CertificateReference::SubjectKeyIdentifier(HOLDERS[0]))
+    }
+    fn wrap_key_for(
+        &self,
+        _: &[u8],
+        transport: KeyTransport,
+        key: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        self.wrap_key(transport, key, out)
+    }
+    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        out[..certificate.len()].copy_from_slice(certificate);
+        Ok(certificate.len())
+    }
+    fn verify_service_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        match signer {
+            CertificateReference::SubjectKeyIdentifier(der) => {
+                self.verify_signature(CertificateReference::Der(der), algorithm, digest, signature)
+            }
+            _ => Err(CredentialError::NotTrusted),
+        }
+    }
     fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
-        Ok(OwnCertificate { der: HOLDERS.get(usize::from(self.holder)).expect("a holder"), signature_len: BLOCK })
+        let der = HOLDERS.get(usize::from(self.holder)).expect("a holder");
+        Ok(OwnCertificate { der, signature_len: BLOCK, name: CertificateReference::SubjectKeyIdentifier(der) })
     }
     fn sign(&self, _: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
         let out = out.get_mut(..BLOCK).ok_or(CredentialError::Room { needed: BLOCK })?;

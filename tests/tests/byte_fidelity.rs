@@ -231,7 +231,7 @@ fn root_key(token: &SigningToken<'_>, message: &Message, secrets: &Secrets) -> O
         }
         SigningToken::NewEncryptedKey { .. } => wrapped(&message.file),
         SigningToken::EncryptedKeySha1(_) => wrapped(&format!("{:02}-c2s.xml", message.number - 1)),
-        SigningToken::Transport => None,
+        SigningToken::Certificate { .. } | SigningToken::Transport => None,
     }
 }
 

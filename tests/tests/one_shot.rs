@@ -4,7 +4,7 @@ use soap_session_core::chance::Chance;
 use soap_session_core::crypto::AlgorithmSuite;
 use soap_session_core::secure::{
     Binding, Bootstrap, Exchange, Failure, OneShotClient, OneShotIncoming, OneShotService, OneShotSettings, Owed,
-    ProtectionOrder, Received, Refusal, SealError, UserCredential,
+    ProtectionOrder, ProtectionToken, Received, Refusal, SealError, UserCredential,
 };
 use soap_session_core::soap::fault::KnownFault;
 use soap_session_core::soap::{AddressingVersion, ScVersion, SoapVersion};
@@ -26,6 +26,7 @@ fn bindings() -> Vec<Binding> {
         }
         for order in [ProtectionOrder::SignBeforeEncrypt, ProtectionOrder::EncryptBeforeSign] {
             list.push(Binding { order, bootstrap, ..Binding::ws_http(bootstrap) });
+            list.push(Binding { order, derived_keys: false, ..Binding::ws_http(bootstrap) });
         }
         for version in ScVersion::ALL {
             list.push(Binding { version, ..Binding::ws_http(bootstrap) });
@@ -79,7 +80,7 @@ impl Sides {
     fn reply(&mut self, owed: &Owed) -> Vec<u8> {
         let mut out = vec![0; 32_768];
         let reply = Note::request("urn:calc/AddResponse", "<AddResponse xmlns=\"urn:calc\"/>");
-        let (len, status) = self.service.seal_reply(self.now, owed, &reply, &mut out).unwrap();
+        let (len, status) = self.service.seal_reply(self.now, &self.paper, owed, &reply, &mut out).unwrap();
         assert_eq!(status, 200);
         out.truncate(len);
         out
@@ -106,7 +107,10 @@ fn a_call_is_made_in_every_binding() {
             assert_eq!(opened.body.of(&bytes), note().body.as_bytes());
             let named = opened.user.map(|user| user.name.of(&bytes).to_vec());
             assert_eq!(named.is_some(), binding.bootstrap.user_name());
-            assert_eq!(opened.endorsing_certificate().is_some(), binding.bootstrap.client_certificate());
+            let signed = matches!(opened.token, ProtectionToken::Certificate { .. });
+            assert_eq!(signed, binding.bootstrap.asymmetric());
+            let endorsed = opened.endorsing_certificate().is_some();
+            assert_eq!(endorsed || signed, binding.bootstrap.client_certificate());
             let reply = sides.reply(&owed);
             let heard = sides.hear(exchange, &reply);
             assert!(matches!(heard, Ok(Received::Reply(_))), "{heard:?} {binding:?}");
@@ -125,7 +129,7 @@ fn too_little_room_changes_nothing() {
     let (_, request) = sides.request(&note());
     let owed = sides.owed(&request);
     let reply = Note::request("urn:calc/AddResponse", "<x/>");
-    let refused = sides.service.seal_reply(NOW, &owed, &reply, &mut [0; 100]);
+    let refused = sides.service.seal_reply(NOW, &sides.paper, &owed, &reply, &mut [0; 100]);
     assert!(matches!(refused, Err(SealError::Grow(_))), "{refused:?}");
 }
 
@@ -150,7 +154,7 @@ fn a_one_way_message_is_accepted_without_a_reply() {
     assert!(!owed.reply());
     let mut out = [0; 1024];
     assert_eq!(sides.service.write_answer(&owed, &mut out), Ok((0, 202)));
-    assert_eq!(sides.service.seal_reply(NOW, &owed, &note(), &mut out), Err(SealError::NotOwed));
+    assert_eq!(sides.service.seal_reply(NOW, &sides.paper, &owed, &note(), &mut out), Err(SealError::NotOwed));
     assert!(matches!(sides.hear(exchange, &[]), Ok(Received::Accepted)));
 }
 
@@ -164,7 +168,7 @@ fn a_reply_belongs_to_one_request() {
         let (second, _) = sides.request(&note());
         let reply = sides.reply(&owed);
         let wrong = sides.hear(second, &reply);
-        if bootstrap.over_transport() {
+        if bootstrap.over_transport() || bootstrap.asymmetric() {
             assert_eq!(wrong, Ok(Received::Failed(Failure::Unexpected)), "its RelatesTo is another");
         } else {
             assert_eq!(wrong, Err(Refusal::UnknownEncryptedKey));

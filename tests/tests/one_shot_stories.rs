@@ -124,7 +124,7 @@ impl<'s> Play<'s> {
                     self.script.say(nonces);
                     self.service.continue_ids(id_in(&tree, "Timestamp").expect("an Id"));
                     let now = at(created(&tree).expect("a time stamp"));
-                    self.service.seal_reply(now, &owed, &said(reply), &mut out).expect("it can be sealed")
+                    self.service.seal_reply(now, &self.keys, &owed, &said(reply), &mut out).expect("it can be sealed")
                 } else {
                     self.service.write_answer(&owed, &mut out).expect("room")
                 }

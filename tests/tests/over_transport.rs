@@ -110,7 +110,7 @@ fn an_answer_is_a_timestamp() {
         let OneShotIncoming::Request { opened: _, owed } = incoming else { panic!("{incoming:?}") };
         let mut out = vec![0; 4096];
         let reply = Note::request("urn:calc/AddResponse", "<AddResponse xmlns=\"urn:calc\"/>");
-        let (len, _) = service.seal_reply(NOW, &owed, &reply, &mut out).unwrap();
+        let (len, _) = service.seal_reply(NOW, &keys, &owed, &reply, &mut out).unwrap();
         let answer = String::from_utf8(out[..len].to_vec()).unwrap();
         let security = between(&answer, "<o:Security", "</o:Security>");
         assert!(security.contains("<u:Timestamp u:Id=\"_0\">"), "{security}");

@@ -123,6 +123,19 @@ impl PrivateKey {
         self.signing.sign(algorithm, digest, out)
     }
 
+    /// Did the holder of this key sign `digest`?
+    ///
+    /// # Errors
+    /// [`CredentialError::BadSignature`].
+    pub fn verify(
+        &self,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        crate::certificate::verify(&self.public, algorithm, digest, signature)
+    }
+
     /// Length of the modulus and of every signature, in bytes.
     pub fn size(&self) -> usize {
         self.size

@@ -30,16 +30,41 @@ pub type UserCheck = dyn Fn(&str, &str) -> bool + Send + Sync;
 pub struct CredentialStore {
     keys: Vec<(Certificate, PrivateKey)>,
     own: Option<(Certificate, PrivateKey)>,
-    service: Option<Service>,
+    service: Option<Recipient>,
     trusted: Vec<Certificate>,
     users: Option<Box<UserCheck>>,
     clock: Option<Box<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
-struct Service {
+/// A certificate to encrypt for.
+struct Recipient {
     certificate: Certificate,
     oaep: OaepPublicEncryptingKey,
     pkcs1: Pkcs1PublicEncryptingKey,
+}
+
+impl Recipient {
+    fn new(certificate: Certificate) -> Result<Self, LoadError> {
+        check_bits(certificate.key_bits(), MIN_TRANSPORT_KEY_BITS)?;
+        let key = PublicEncryptingKey::from_der(certificate.subject_public_key_info())
+            .map_err(|_| LoadProblem::BadCertificate)?;
+        Ok(Self {
+            certificate,
+            oaep: OaepPublicEncryptingKey::new(key.clone()).map_err(|_| LoadProblem::BadCertificate)?,
+            pkcs1: Pkcs1PublicEncryptingKey::new(key).map_err(|_| LoadProblem::BadCertificate)?,
+        })
+    }
+
+    fn wrap(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let needed = self.oaep.ciphertext_size();
+        let out = out.get_mut(..needed).ok_or(CredentialError::Room { needed })?;
+        // The only way to fail is a key too long for the padding, which no suite has.
+        let wrapped = match transport {
+            KeyTransport::RsaOaepMgf1p => self.oaep.encrypt(&OAEP_SHA1_MGF1SHA1, key, out, None),
+            KeyTransport::Rsa15 => self.pkcs1.encrypt(key, out),
+        };
+        wrapped.map(|bytes| bytes.len()).map_err(|_| CredentialError::Unsupported)
+    }
 }
 
 impl CredentialStore {
@@ -61,7 +86,8 @@ impl CredentialStore {
         Ok(self)
     }
 
-    /// Client: the certificate by which it proves itself, and its key. A second call replaces the first.
+    /// The certificate by which this side proves itself, and its key: a client's, or a service's where it signs its answers
+    /// (WSS 1.0). A second call replaces the first.
     ///
     /// # Errors
     /// [`LoadProblem::KeyOfAnotherCertificate`] if the two do not belong together.
@@ -79,14 +105,7 @@ impl CredentialStore {
     /// # Errors
     /// [`LoadProblem::KeyTooSmall`] if its key has fewer than [`MIN_TRANSPORT_KEY_BITS`] bits.
     pub fn with_service(mut self, certificate: Certificate) -> Result<Self, LoadError> {
-        check_bits(certificate.key_bits(), MIN_TRANSPORT_KEY_BITS)?;
-        let key = PublicEncryptingKey::from_der(certificate.subject_public_key_info())
-            .map_err(|_| LoadProblem::BadCertificate)?;
-        self.service = Some(Service {
-            certificate,
-            oaep: OaepPublicEncryptingKey::new(key.clone()).map_err(|_| LoadProblem::BadCertificate)?,
-            pkcs1: Pkcs1PublicEncryptingKey::new(key).map_err(|_| LoadProblem::BadCertificate)?,
-        });
+        self.service = Some(Recipient::new(certificate)?);
         Ok(self)
     }
 
@@ -123,21 +142,14 @@ impl Credentials for CredentialStore {
         wrapped: &[u8],
         out: &mut [u8],
     ) -> Result<usize, CredentialError> {
-        let named = self.keys.iter().find(|(certificate, _)| certificate.is_named_by(recipient));
+        // A client's own certificate is one to encrypt for too, under WSS 1.0.
+        let named = self.keys.iter().chain(&self.own).find(|(certificate, _)| certificate.is_named_by(recipient));
         let (_, key) = named.ok_or(CredentialError::UnknownCertificate)?;
         key.unwrap(transport, wrapped, out)
     }
 
     fn wrap_key(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
-        let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
-        let needed = service.oaep.ciphertext_size();
-        let out = out.get_mut(..needed).ok_or(CredentialError::Room { needed })?;
-        // The only way to fail is a key too long for the padding, which no suite has.
-        let wrapped = match transport {
-            KeyTransport::RsaOaepMgf1p => service.oaep.encrypt(&OAEP_SHA1_MGF1SHA1, key, out, None),
-            KeyTransport::Rsa15 => service.pkcs1.encrypt(key, out),
-        };
-        wrapped.map(|bytes| bytes.len()).map_err(|_| CredentialError::Unsupported)
+        self.service.as_ref().ok_or(CredentialError::Unsupported)?.wrap(transport, key, out)
     }
 
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
@@ -145,9 +157,33 @@ impl Credentials for CredentialStore {
         Ok(service.certificate.thumbprint())
     }
 
+    fn service_name(&self) -> Result<CertificateReference<'_>, CredentialError> {
+        let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
+        Ok(service.certificate.name())
+    }
+
+    fn wrap_key_for(
+        &self,
+        recipient: &[u8],
+        transport: KeyTransport,
+        key: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        let certificate = Certificate::from_der(recipient).map_err(|_| CredentialError::Unsupported)?;
+        Recipient::new(certificate).map_err(|_| CredentialError::Unsupported)?.wrap(transport, key, out)
+    }
+
+    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let certificate = Certificate::from_der(certificate).map_err(|_| CredentialError::Unsupported)?;
+        let identifier = certificate.subject_key_identifier().ok_or(CredentialError::Unsupported)?;
+        let room = out.get_mut(..identifier.len()).ok_or(CredentialError::Room { needed: identifier.len() })?;
+        room.copy_from_slice(identifier);
+        Ok(identifier.len())
+    }
+
     fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
         let (certificate, key) = self.own.as_ref().ok_or(CredentialError::NoCertificate)?;
-        Ok(OwnCertificate { der: certificate.der(), signature_len: key.size() })
+        Ok(OwnCertificate { der: certificate.der(), signature_len: key.size(), name: certificate.name() })
     }
 
     fn sign(&self, algorithm: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
@@ -173,6 +209,21 @@ impl Credentials for CredentialStore {
             return Err(CredentialError::NotTrusted);
         }
         certificate.verify(algorithm, digest, signature)
+    }
+
+    fn verify_service_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        // Giving it was trusting it; it is this one and no other.
+        let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
+        if !service.certificate.is_named_by(signer) {
+            return Err(CredentialError::NotTrusted);
+        }
+        service.certificate.verify(algorithm, digest, signature)
     }
 
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {

@@ -2,7 +2,7 @@
 
 use super::emit::{Id, UniqueIds};
 use super::protection::Timestamp;
-use super::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+use super::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer};
 use crate::crypto::{AlgorithmSuite, SuiteSet};
 use crate::soap::{AddressingVersion, ScVersion, SoapVersion};
 use crate::time::UnixMillis;
@@ -19,6 +19,9 @@ pub enum Bootstrap {
     UserNameForCertificate,
     /// As the first, and a client's certificate endorses the message with a second signature (`MutualCertificate`, WSS 1.1).
     MutualCertificate,
+    /// Either side signs with its certificate and encrypts for the other's (`MutualCertificate`, WSS 1.0). It protects single
+    /// messages only: WCF's bindings that use it have no session.
+    MutualCertificate10,
     /// The transport protects messages; the client signs each message's timestamp and address with its certificate
     /// (`CertificateOverTransport`).
     CertificateOverTransport,
@@ -28,10 +31,11 @@ pub enum Bootstrap {
 
 impl Bootstrap {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AnonymousForCertificate,
         Self::UserNameForCertificate,
         Self::MutualCertificate,
+        Self::MutualCertificate10,
         Self::CertificateOverTransport,
         Self::UserNameOverTransport,
     ];
@@ -43,7 +47,12 @@ impl Bootstrap {
 
     /// Does the client prove itself with a certificate?
     pub const fn client_certificate(self) -> bool {
-        matches!(self, Self::MutualCertificate | Self::CertificateOverTransport)
+        matches!(self, Self::MutualCertificate | Self::MutualCertificate10 | Self::CertificateOverTransport)
+    }
+
+    /// Do certificates make the primary signatures (WSS 1.0)?
+    pub const fn asymmetric(self) -> bool {
+        matches!(self, Self::MutualCertificate10)
     }
 
     /// Does the client prove itself with a user name and a password?
@@ -177,7 +186,13 @@ impl Binding {
             confirmations,
             username: !answer && self.bootstrap.user_name(),
             endorsement: renew && !answer,
-            certificate: if self.bootstrap.client_certificate() && !answer {
+            signer: match (self.bootstrap.asymmetric(), answer) {
+                (false, _) => Signer::Symmetric,
+                (true, false) => Signer::Client,
+                (true, true) => Signer::Service,
+            },
+            underived_keys: self.bootstrap.asymmetric() || !self.derived_keys,
+            certificate: if self.bootstrap.client_certificate() && !self.bootstrap.asymmetric() && !answer {
                 CertificateUse::Required
             } else {
                 CertificateUse::Refused

@@ -12,9 +12,9 @@ use super::protection::{
 };
 use super::seal::seal;
 use super::session_keys::KeyPair;
-use super::{CredentialError, Credentials, ProtectionOrder, Refusal, SessionMessage};
+use super::{CertificateReference, CredentialError, Credentials, ProtectionOrder, Refusal, SessionMessage};
 use crate::chance::Entropy;
-use crate::crypto::{AsymmetricSignature, Backend};
+use crate::crypto::{AsymmetricSignature, Backend, SecretKey};
 use crate::time::UnixMillis;
 use crate::xml::Limits;
 use heapless::Vec;
@@ -26,8 +26,15 @@ pub(super) struct RequestKey {
     pair: KeyPair,
 }
 
-/// What protects one request: its key, or the transport.
-pub(super) struct RequestProtection(Option<RequestKey>);
+/// What protects one request.
+pub(super) enum RequestProtection {
+    /// A key for it alone, which the answer is protected with too.
+    Key(RequestKey),
+    /// The client's certificate; the key that encrypts is wrapped for the service's (WSS 1.0).
+    Certificate(Wrapped),
+    /// The transport.
+    Transport,
+}
 
 impl RequestProtection {
     /// Draws the key, where there is one.
@@ -38,22 +45,40 @@ impl RequestProtection {
         entropy: &mut dyn Entropy,
     ) -> Result<Self, Failure> {
         if binding.bootstrap.over_transport() {
-            return Ok(Self(None));
+            return Ok(Self::Transport);
         }
-        Ok(Self(Some(RequestKey::fresh::<B, C>(binding, credentials, ids, entropy)?)))
+        if binding.bootstrap.asymmetric() {
+            let wrapped = Wrapped::fresh::<B, C>(binding.key_len(), binding.suite, credentials, entropy)?;
+            return Ok(Self::Certificate(wrapped));
+        }
+        Ok(Self::Key(RequestKey::fresh::<B, C>(binding, credentials, ids, entropy)?))
     }
 
-    pub(super) fn token(&self) -> SigningToken<'_> {
-        self.0.as_ref().map_or(SigningToken::Transport, RequestKey::token)
-    }
-
-    pub(super) fn keys(&self, derived: bool) -> MessageKeys<'_> {
-        self.0.as_ref().map_or(MessageKeys::None, |key| key.keys(derived))
+    /// The token, and the keys that it stands for.
+    pub(super) fn token<'k, C: Credentials + ?Sized>(
+        &'k self,
+        binding: &Binding,
+        signs: &'k Signs<'k, C>,
+        token_ids: &mut UniqueIds,
+    ) -> Result<(SigningToken<'k>, MessageKeys<'k>), Failure> {
+        Ok(match self {
+            Self::Key(key) => (key.token(), key.keys(binding.derived_keys)),
+            Self::Certificate(wrapped) => {
+                let signer = signs.certificate(token_ids)?;
+                let recipient = signs.0.service_name().map_err(Failure::Credential)?;
+                let token = SigningToken::Certificate { signer, attached: true, recipient, wrapped: wrapped.octets() };
+                (token, MessageKeys::Underived(&wrapped.key))
+            }
+            Self::Transport => (SigningToken::Transport, MessageKeys::None),
+        })
     }
 
     /// The key that the answer will be protected with.
     pub(super) fn wrapped(self) -> Option<Wrapped> {
-        self.0.map(|key| key.wrapped)
+        match self {
+            Self::Key(key) => Some(key.wrapped),
+            Self::Certificate(_) | Self::Transport => None,
+        }
     }
 }
 
@@ -100,11 +125,15 @@ impl<C: Credentials + ?Sized> Signs<'_, C> {
         binding: &Binding,
         ids: &mut UniqueIds,
     ) -> Result<Option<EndorsingCertificate<'_>>, Failure> {
-        if !binding.bootstrap.client_certificate() {
+        if !binding.bootstrap.client_certificate() || binding.bootstrap.asymmetric() {
             return Ok(None);
         }
+        self.certificate(ids).map(Some)
+    }
+
+    fn certificate(&self, ids: &mut UniqueIds) -> Result<EndorsingCertificate<'_>, Failure> {
         let certificate = self.0.own_certificate().map_err(Failure::Credential)?;
-        Ok(Some(EndorsingCertificate { id: Id::Unique(ids.next_id()), certificate, signer: self }))
+        Ok(EndorsingCertificate { id: Id::Unique(ids.next_id()), certificate, signer: self })
     }
 }
 
@@ -159,6 +188,50 @@ pub(super) fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstra
             Ok(BootstrapKey::Wrapped { sha1: *sha1, key: key.clone(), confirmations })
         }
         ProtectionToken::Transport => Ok(BootstrapKey::Transport),
-        ProtectionToken::SecurityContext(_) => Err(Refusal::TokenMismatch),
+        ProtectionToken::SecurityContext(_) | ProtectionToken::Certificate { .. } => Err(Refusal::TokenMismatch),
     }
+}
+
+/// Seals the answer to a request that the holder of `recipient` (DER) signed: with the service's certificate, for the client's.
+pub(super) fn seal_certified_answer<B: Backend, C: Credentials + ?Sized>(
+    binding: &Binding,
+    credentials: &C,
+    recipient: &[u8],
+    message: &SessionMessage<'_>,
+    wall: UnixMillis,
+    ids: &mut UniqueIds,
+    entropy: &mut dyn Entropy,
+    out: &mut [u8],
+) -> Result<usize, SealError> {
+    let mut key = SecretKey::zeroed(binding.key_len()).ok_or(SealError::KeyLength)?;
+    entropy.fill(key.as_mut_bytes());
+    let (mut wrapped, mut name) = ([0u8; 512], [0u8; 64]);
+    let transport = binding.suite.key_transport();
+    let len = credentials.wrap_key_for(recipient, transport, key.as_bytes(), &mut wrapped);
+    let wrapped = wrapped.get(..len.map_err(SealError::Credential)?).ok_or(SealError::KeyLength)?;
+    let len = credentials.subject_key_identifier(recipient, &mut name).map_err(SealError::Credential)?;
+    let name = CertificateReference::SubjectKeyIdentifier(name.get(..len).ok_or(SealError::KeyLength)?);
+    let signs = Signs(credentials);
+    let certificate = credentials.own_certificate().map_err(SealError::Credential)?;
+    let timestamp = binding.timestamp(wall, ids);
+    // The certificate is named, not sent: its Id is not written.
+    let signer = EndorsingCertificate { id: Id::Local(0), certificate, signer: &signs };
+    let token = SigningToken::Certificate { signer, attached: false, recipient: name, wrapped };
+    let protection = Protection {
+        suite: binding.suite,
+        version: binding.version,
+        order: binding.order,
+        bsp: binding.bsp,
+        timestamp,
+        token,
+        keys: MessageKeys::Underived(&key),
+        username: None,
+        certificate: None,
+        endorsing: None,
+        confirmations: &[],
+    };
+    let SessionMessage { headers, body, encrypt_body } = *message;
+    let (soap, addressing) = (binding.soap, binding.addressing);
+    let message = OutgoingMessage { soap, addressing, headers, body, encrypt_body };
+    Ok(seal::<B>(&message, &protection, &Limits::MAX, entropy, out)?.len)
 }

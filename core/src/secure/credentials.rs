@@ -71,6 +71,9 @@ pub struct OwnCertificate<'c> {
     pub der: &'c [u8],
     /// Length of a signature that its key makes, in bytes: that of the RSA modulus, at most 512.
     pub signature_len: usize,
+    /// How messages name it that do not carry it (WSS 1.0): by its SubjectKeyIdentifier or, without one, by issuer and
+    /// serial number.
+    pub name: CertificateReference<'c>,
 }
 
 /// Certificates, private keys and passwords. RSA lives outside the core: an adapters package implements this.
@@ -111,6 +114,41 @@ pub trait Credentials {
         Err(CredentialError::Unsupported)
     }
 
+    /// How a client names the service's certificate under WSS 1.0, which has no thumbprints: by its SubjectKeyIdentifier or,
+    /// without one, by issuer and serial number.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when no service certificate is configured.
+    fn service_name(&self) -> Result<CertificateReference<'_>, CredentialError> {
+        Err(CredentialError::Unsupported)
+    }
+
+    /// Service side of WSS 1.0: wraps `key` for a client's certificate (DER), which signed the request that is answered.
+    /// Returns the wrapped length in bytes (at most 512).
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when the certificate's key does not wrap.
+    fn wrap_key_for(
+        &self,
+        recipient: &[u8],
+        transport: KeyTransport,
+        key: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        let _ = (recipient, transport, key, out);
+        Err(CredentialError::Unsupported)
+    }
+
+    /// How a message names a client's certificate (DER) under WSS 1.0 without carrying it: the octets of its
+    /// SubjectKeyIdentifier, written to `out`. Returns their number.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when it has none.
+    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let _ = (certificate, out);
+        Err(CredentialError::Unsupported)
+    }
+
     /// The certificate by which this side proves itself (MutualCertificate).
     ///
     /// # Errors
@@ -135,6 +173,22 @@ pub trait Credentials {
     /// # Errors
     /// [`CredentialError::NotTrusted`] or [`CredentialError::BadSignature`].
     fn verify_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        let _ = (signer, algorithm, digest, signature);
+        Err(CredentialError::NotTrusted)
+    }
+
+    /// Client side of WSS 1.0: verifies the service certificate's signature over the given digest of `SignedInfo`. Only the
+    /// certificate that requests are encrypted for will do.
+    ///
+    /// # Errors
+    /// [`CredentialError::NotTrusted`] or [`CredentialError::BadSignature`].
+    fn verify_service_signature(
         &self,
         signer: CertificateReference<'_>,
         algorithm: AsymmetricSignature,

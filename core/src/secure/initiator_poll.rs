@@ -149,12 +149,13 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             name: &user.name,
             password: core::str::from_utf8(user.password.as_bytes()).unwrap_or(""),
         });
+        let (token, keys) = key.token(&self.binding, &signer, &mut user_ids)?;
         let protection = Protection {
             order: ProtectionOrder::default(),
             username,
             certificate,
             endorsing,
-            ..self.protection(key.token(), key.keys(self.binding.derived_keys), timestamp)
+            ..self.protection(token, keys, timestamp)
         };
         let message_id = UrnUuid::fresh(&mut entropy);
         let sealed = {

@@ -14,6 +14,7 @@ mod acceptor_poll;
 mod answer;
 mod binding;
 mod bootstrap;
+mod certified;
 mod client_token;
 mod confirmation;
 mod context_name;
@@ -73,7 +74,7 @@ pub use open::open;
 pub use opened::{AddressingValues, Coverage, Endorsement, Endorser, OpenContext, Opened, ProtectionToken, User};
 pub(crate) use peek::next_context;
 pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
-pub use policy::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+pub use policy::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer};
 pub use protection::{
     CertificateSigner, DerivedKey, EndorsingCertificate, EndorsingToken, MessageKeys, OutgoingMessage, Protection,
     SealError, Sealed, SigningToken, Timestamp, UsernameToken,

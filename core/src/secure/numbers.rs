@@ -2,7 +2,7 @@
 
 use super::ProtectionOrder;
 use super::emit::Id;
-use super::protection::{MessageKeys, OutgoingMessage, Protection};
+use super::protection::{MessageKeys, OutgoingMessage, Protection, SigningToken};
 use super::seal::{MAX_BLOCKS, MAX_CONFIRMATIONS};
 
 /// The local Ids of one message, in the order in which WCF hands them out.
@@ -46,6 +46,10 @@ impl Numbers {
             certificate_data: 0,
             endorsing_data: 0,
         };
+        if matches!(p.token, SigningToken::Certificate { .. }) {
+            // The EncryptedKey's: WCF makes it first.
+            n.take();
+        }
         let encrypt_first = p.order == ProtectionOrder::EncryptBeforeSign;
         let per_message = matches!(p.keys, MessageKeys::PerMessage { .. });
         if let MessageKeys::PerSession { signing_id, encryption_id, .. } = p.keys {

@@ -28,7 +28,7 @@ struct Waiting {
     exchange: Exchange,
     two_way: bool,
     message_id: UrnUuid,
-    /// The key of the answer and the SHA-1 that names it; none where the transport protects it.
+    /// The key of the answer and the SHA-1 that names it; none where certificates or the transport protect it.
     key: Option<([u8; 20], SecretKey)>,
     signatures: SentSignatures,
 }
@@ -147,6 +147,7 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         let key = RequestProtection::fresh::<B, C>(binding, credentials, &mut ids, &mut entropy)?;
         let signer = Signs(credentials);
         let certificate = signer.endorsing(binding, &mut token_ids)?;
+        let (token, keys) = key.token(binding, &signer, &mut token_ids)?;
         let user = self.user.as_ref().filter(|_| binding.bootstrap.user_name());
         let username = user.map(|user| UsernameToken {
             id: Id::Unique(self.user_id),
@@ -159,8 +160,8 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
             order: binding.order,
             bsp: binding.bsp,
             timestamp: binding.timestamp(self.wall.at(now), &mut ids),
-            token: key.token(),
-            keys: key.keys(binding.derived_keys),
+            token,
+            keys,
             username,
             certificate,
             endorsing: None,
@@ -210,6 +211,8 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         if opened.addressing.relates_to.of(message) != waiting.message_id.as_bytes() {
             return Ok(Received::Failed(Failure::Unexpected));
         }
+        // Last: an answer that came to the wrong exchange may still come to the right one.
+        self.replay.remember(&opened.signature, self.wall.at(now), now, &self.binding.clock)?;
         Ok(Received::Reply(opened))
     }
 
@@ -219,7 +222,7 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
     }
 
     fn open<C: Credentials + ?Sized>(
-        &mut self,
+        &self,
         now: Instant,
         credentials: &C,
         waiting: &Waiting,
@@ -239,7 +242,8 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         // The keyring knows one key only; this says that it was that.
         let protected = match (&opened.token, &waiting.key) {
             (ProtectionToken::EncryptedKey { sha1, .. }, Some((own, _))) => sha1 == own,
-            (ProtectionToken::Transport, None) => true,
+            // The policy has seen which of the two it has to be.
+            (ProtectionToken::Transport | ProtectionToken::Certificate { .. }, None) => true,
             _ => false,
         };
         if !protected {
@@ -248,7 +252,6 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         if policy.confirmations == Confirmations::Required && !waiting.signatures.confirmed::<B>(message, &opened) {
             return Err(Refusal::Confirmation);
         }
-        self.replay.remember(&opened.signature, wall, now, &self.binding.clock)?;
         Ok(opened)
     }
 

@@ -2,17 +2,18 @@
 
 use super::answer::{BootstrapKey, PlainFault};
 use super::binding::Binding;
-use super::bootstrap::{bootstrap_key, seal_answer};
+use super::bootstrap::{bootstrap_key, seal_answer, seal_certified_answer};
 use super::emit::UniqueIds;
 use super::exchange::Outgoing;
 use super::keyring::{Keyring, decoy_key};
 use super::open::open;
-use super::opened::{OpenContext, Opened};
+use super::opened::{OpenContext, Opened, ProtectionToken};
 use super::peek::{LONGEST_URI, Peek, peek};
 use super::protection::SealError;
 use super::replay::ReplayTable;
 use super::session_message::SessionMessage;
-use super::{Credentials, Encryption, Refusal, WireFault};
+use super::{Credentials, Element, Encryption, Refusal, WireFault};
+use crate::base64;
 use crate::chance::{Chance, Entropy, Uuid};
 use crate::crypto::{Backend, RustCrypto, SecretKey};
 use crate::soap::fault::write_fault_envelope;
@@ -21,6 +22,9 @@ use crate::time::{Instant, Wall};
 use crate::xml::Writer;
 use core::marker::PhantomData;
 use heapless::Vec;
+
+/// Longest certificate (DER) that an answer can be made for, in bytes. Usual ones have 700 to 2000.
+const LONGEST_CERTIFICATE: usize = 3072;
 
 /// A service's own settings.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +54,10 @@ pub struct Owed {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Due {
-    /// The application's reply.
+    /// The application's reply, under the request's key.
     Reply(BootstrapKey),
+    /// The application's reply, for the client's certificate (DER).
+    CertifiedReply(Vec<u8, LONGEST_CERTIFICATE>),
     /// A one-way message was taken: 202.
     Acceptance,
     /// A fault without protection.
@@ -63,7 +69,7 @@ enum Due {
 impl Owed {
     /// Does the application owe it a reply? If not, [`OneShotService::write_answer`] answers it.
     pub const fn reply(&self) -> bool {
-        matches!(self.due, Due::Reply(_))
+        matches!(self.due, Due::Reply(_) | Due::CertifiedReply(_))
     }
 }
 
@@ -137,8 +143,7 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
             Err(refusal) => (Peek::default(), Err(refusal)),
         };
         let due = match &outcome {
-            Ok((_, Some(key))) => Due::Reply(key.clone()),
-            Ok((_, None)) => Due::Acceptance,
+            Ok((_, due)) => due.clone(),
             Err(Refusal::UnknownAction) => Due::Fault(PlainFault::UnrecognizedAction),
             Err(refusal) => match refusal.wire() {
                 WireFault::BadContextToken => Due::Fault(PlainFault::BadContextToken),
@@ -161,7 +166,7 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
         credentials: &C,
         message: &mut [u8],
         action: &[u8],
-    ) -> Result<(Opened, Option<BootstrapKey>), Refusal> {
+    ) -> Result<(Opened, Due), Refusal> {
         let wall = self.wall.at(now);
         let body = (self.settings.contract)(action).ok_or(Refusal::UnknownAction)?;
         let policy = self.binding.one_shot_policy(false, body);
@@ -174,10 +179,13 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
             now: Some(wall),
         };
         let opened = open::<B, _, _>(message, &context)?;
-        let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
+        let due = match opened.token {
+            ProtectionToken::Certificate { text, .. } => Due::CertifiedReply(certificate(text.of(message))?),
+            _ => Due::Reply(bootstrap_key(message, &opened, self.binding.bootstrap)?),
+        };
         self.replay.remember(&opened.signature, wall, now, &self.binding.clock)?;
         let two_way = !opened.addressing.message_id.is_empty();
-        Ok((opened, two_way.then_some(key)))
+        Ok((opened, if two_way { due } else { Due::Acceptance }))
     }
 
     /// Seals the application's reply into `out`. Returns its length and its HTTP status: 200, or 500 for a fault.
@@ -185,19 +193,33 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
     /// # Errors
     /// [`SealError`]: too little room, or the reply is not well-formed. Nothing has changed. What is owed no reply gets
     /// [`SealError::NotOwed`].
-    pub fn seal_reply(
+    pub fn seal_reply<C: Credentials + ?Sized>(
         &mut self,
         now: Instant,
+        credentials: &C,
         owed: &Owed,
         reply: &impl Outgoing,
         out: &mut [u8],
     ) -> Result<(usize, u16), SealError> {
-        let Due::Reply(key) = &owed.due else { return Err(SealError::NotOwed) };
         let headers = self.headers(owed, reply.action());
         let message = SessionMessage { headers: &headers, body: reply.body(), encrypt_body: true };
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
         let (order, wall) = (self.binding.order, self.wall.at(now));
-        let len = seal_answer::<B>(&self.binding, order, key, &message, wall, &mut ids, &mut entropy, out)?;
+        let binding = &self.binding;
+        let len = match &owed.due {
+            Due::Reply(key) => seal_answer::<B>(binding, order, key, &message, wall, &mut ids, &mut entropy, out)?,
+            Due::CertifiedReply(recipient) => seal_certified_answer::<B, C>(
+                binding,
+                credentials,
+                recipient,
+                &message,
+                wall,
+                &mut ids,
+                &mut entropy,
+                out,
+            )?,
+            Due::Acceptance | Due::Fault(_) | Due::BadRequest => return Err(SealError::NotOwed),
+        };
         (self.ids, self.entropy) = (ids, entropy);
         Ok((len, if reply.is_fault() { 500 } else { 200 }))
     }
@@ -209,7 +231,7 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
     /// [`SealError::Grow`]: too little room. What is owed a reply gets [`SealError::NotOwed`].
     pub fn write_answer(&self, owed: &Owed, out: &mut [u8]) -> Result<(usize, u16), SealError> {
         match &owed.due {
-            Due::Reply(_) => Err(SealError::NotOwed),
+            Due::Reply(_) | Due::CertifiedReply(_) => Err(SealError::NotOwed),
             Due::Acceptance => Ok((0, 202)),
             Due::BadRequest => Ok((0, 400)),
             Due::Fault(plain) => {
@@ -236,6 +258,17 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
         ];
         blocks.into_iter().flatten().collect()
     }
+}
+
+/// The DER of the certificate that a client signed with, for the answer.
+fn certificate(text: &[u8]) -> Result<Vec<u8, LONGEST_CERTIFICATE>, Refusal> {
+    let element = Element::BinarySecurityToken;
+    let too_long = Refusal::TooMany { element, limit: LONGEST_CERTIFICATE as u16 };
+    let mut der = Vec::new();
+    der.resize(LONGEST_CERTIFICATE, 0).map_err(|_| too_long)?;
+    let len = base64::decode(text, &mut der).map_err(|_| too_long)?;
+    der.truncate(len);
+    Ok(der)
 }
 
 /// No keys are agreed before a message.

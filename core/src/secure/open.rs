@@ -129,7 +129,8 @@ impl Opening {
                 self.check_plain_body(message, context.limits)?;
             }
             // In this order the signature was judged before it was known what encrypted.
-            if self.encryption_root.is_some_and(|root| root != primary.root) {
+            let certified = primary.certificate.is_some();
+            if self.encryption_root.is_some_and(|root| root != primary.root && !certified) {
                 return Err(Refusal::TokenMismatch);
             }
         }
@@ -359,7 +360,11 @@ impl Opening {
                 let key = primary.secret.clone().ok_or(Refusal::TokenMismatch)?;
                 Ok(ProtectionToken::EncryptedKey { sha1, key })
             }
-            Root::Certificate(_) | Root::Unnamed => Err(Refusal::TokenMismatch),
+            Root::Certificate(text) => match primary.certificate {
+                Some(sha256) => Ok(ProtectionToken::Certificate { text, sha256 }),
+                None => Err(Refusal::TokenMismatch),
+            },
+            Root::Unnamed => Err(Refusal::TokenMismatch),
         }
     }
 

@@ -22,6 +22,13 @@ pub enum ProtectionToken {
         /// The key itself.
         key: SecretKey,
     },
+    /// A certificate, which signed the message; what is encrypted has a key of its own (WSS 1.0).
+    Certificate {
+        /// Base64 of its DER, in the message. Empty where the message only names it.
+        text: Span,
+        /// SHA-256 of the DER, or of whatever names it.
+        sha256: [u8; 32],
+    },
     /// None: the transport protects the message, and whoever endorses it signs its timestamp only.
     Transport,
 }
@@ -47,7 +54,7 @@ impl Opened {
         match &self.token {
             ProtectionToken::SecurityContext(name) => Some(name),
             ProtectionToken::Transport => self.endorsing_context(),
-            ProtectionToken::EncryptedKey { .. } => None,
+            ProtectionToken::EncryptedKey { .. } | ProtectionToken::Certificate { .. } => None,
         }
     }
 
@@ -140,7 +147,7 @@ pub struct Opened {
     /// `Expires` of the timestamp.
     pub expires: Option<UnixMillis>,
     /// The primary signature's value: what a replay table keeps, and what a reply confirms. [`SignatureValue::NONE`] where
-    /// the transport protects the message.
+    /// the transport protects the message; the SHA-256 of the value where a certificate made it.
     pub signature: SignatureValue,
     /// Who endorsed: at most one certificate and one conversation, in the order of the message.
     pub endorsements: Vec<Endorsement, 2>,

@@ -86,6 +86,8 @@ pub struct Policy {
     pub underived_keys: bool,
     /// Must the message carry a `UsernameToken` (UserNameForCertificate)?
     pub username: bool,
+    /// Who makes the primary signature: the holder of a symmetric key, or of a certificate (WSS 1.0).
+    pub signer: Signer,
     /// Does the transport protect the message? Then nothing is encrypted, the body is not signed, and whoever endorses the
     /// message signs its timestamp.
     pub transport: bool,
@@ -104,6 +106,19 @@ pub enum Confirmations {
     Tolerated,
     /// One is a reason to refuse the message: WCF's rule where `RequireSignatureConfirmation` is off.
     Refused,
+}
+
+/// Who makes the primary signature.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signer {
+    /// Whoever has the key of the message's token.
+    Symmetric,
+    /// A client, with a certificate that the message carries.
+    Client,
+    /// The service, with its certificate.
+    Service,
+    /// Whoever it is (for inspection only).
+    Any,
 }
 
 /// What an endorsing signature with a client's certificate is to a receiver.
@@ -132,6 +147,7 @@ impl Policy {
             confirmations: Confirmations::Refused,
             underived_keys: false,
             username: false,
+            signer: Signer::Symmetric,
             transport: false,
             endorsement: false,
             certificate: CertificateUse::Refused,
@@ -152,6 +168,7 @@ impl Policy {
             confirmations: Confirmations::Tolerated,
             underived_keys: true,
             username: false,
+            signer: Signer::Any,
             transport: false,
             endorsement: false,
             certificate: CertificateUse::Tolerated,

@@ -1,7 +1,7 @@
 //! A message to seal, how it is to be protected, and what came of it.
 
 use super::emit::Id;
-use super::{CredentialError, OwnCertificate, ProtectionOrder, SignatureValue};
+use super::{CertificateReference, CredentialError, OwnCertificate, ProtectionOrder, SignatureValue};
 use crate::crypto::{AlgorithmSuite, AsymmetricSignature, SecretKey};
 use crate::soap::{AddressingVersion, HeaderBlock, ScVersion, SoapVersion};
 use crate::time::UnixMillis;
@@ -20,7 +20,7 @@ pub struct Timestamp {
 }
 
 /// The token that protects a message, and how the message names it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum SigningToken<'k> {
     /// A client's session messages: the `SecurityContextToken` as the service issued it stands in every one.
     SecurityContext {
@@ -47,6 +47,18 @@ pub enum SigningToken<'k> {
     },
     /// A service's answer to a bootstrap: the request's key, by the SHA-1 of its wrapped octets.
     EncryptedKeySha1(&'k [u8; 20]),
+    /// WSS 1.0: the sender's certificate signs, and a fresh key is wrapped for the receiver's. The key is used as it is:
+    /// [`MessageKeys::Underived`].
+    Certificate {
+        /// Signs.
+        signer: EndorsingCertificate<'k>,
+        /// Does the message carry the signer's certificate? Requests do, answers name it.
+        attached: bool,
+        /// The receiver's certificate.
+        recipient: CertificateReference<'k>,
+        /// The wrapped key.
+        wrapped: &'k [u8],
+    },
     /// The transport protects the message (TLS): no primary signature, nothing encrypted. What endorses it signs the
     /// timestamp, and a certificate the address too.
     Transport,
@@ -198,7 +210,7 @@ pub struct OutgoingMessage<'m> {
 pub struct Sealed {
     /// Length of the message, in bytes.
     pub len: usize,
-    /// The primary signature's value; [`SignatureValue::NONE`] with [`SigningToken::Transport`].
+    /// The primary signature's value, or its SHA-256 where a certificate made it; [`SignatureValue::NONE`] with [`SigningToken::Transport`].
     pub signature: SignatureValue,
     /// The endorsing signature's value, if there is one.
     pub endorsing_signature: Option<SignatureValue>,

@@ -141,7 +141,8 @@ impl<'m> Sealing<'m> {
         let body_list = self.encrypted_numbers();
         let list_first = message.encrypt_body && !self.encrypt_first();
         let underived_key =
-            matches!((&p.token, &p.keys), (SigningToken::NewEncryptedKey { .. }, MessageKeys::Underived(_)));
+            matches!((&p.token, &p.keys), (SigningToken::NewEncryptedKey { .. }, MessageKeys::Underived(_)))
+                || matches!(p.token, SigningToken::Certificate { .. });
         let in_key = list_first && underived_key;
         self.tokens(w, in_key.then_some(body_list.as_slice()));
         if list_first && !in_key {
@@ -190,6 +191,9 @@ impl<'m> Sealing<'m> {
         let p = self.p;
         if let SigningToken::SecurityContext { element, .. } = p.token {
             w.put(element);
+        }
+        if let SigningToken::Certificate { signer, attached: true, .. } = &p.token {
+            emit::certificate_token(w, signer.id, signer.certificate.der, p.bsp);
         }
         emit::encrypted_key(w, p, list_in_key);
         let (MessageKeys::PerMessage { signing, encryption } | MessageKeys::PerSession { signing, encryption, .. }) =
@@ -270,8 +274,22 @@ impl<'m> Sealing<'m> {
         };
         let own = p.endorsed().then_some(self.numbers.signature);
         let write = |sealing: &mut Self, w: &mut Writer<'_>| {
-            let reference = |w: &mut Writer<'_>| emit::key_reference(w, p, style, key);
-            let kind = emit::SignatureKind::symmetric(p.suite);
+            let reference = |w: &mut Writer<'_>| match &p.token {
+                SigningToken::Certificate { signer, attached, .. } => {
+                    emit::signer_reference(w, signer, *attached, style);
+                }
+                SigningToken::SecurityContext { .. }
+                | SigningToken::ExternalContext { .. }
+                | SigningToken::NewEncryptedKey { .. }
+                | SigningToken::EncryptedKeySha1(_)
+                | SigningToken::Transport => emit::key_reference(w, p, style, key),
+            };
+            let kind = match &p.token {
+                SigningToken::Certificate { signer, .. } => {
+                    emit::SignatureKind::asymmetric(p.suite, signer.certificate.signature_len)
+                }
+                _ => emit::SignatureKind::symmetric(p.suite),
+            };
             let signature = emit::signature(w, kind, own, &mut sealing.holes, reference);
             let element = signature.element;
             sealing.primary = Some(signature);

@@ -2,7 +2,7 @@
 
 use super::SignatureValue;
 use super::emit::{self, Hole};
-use super::protection::{EndorsingCertificate, MessageKeys, SealError};
+use super::protection::{EndorsingCertificate, MessageKeys, SealError, SigningToken};
 use super::seal::{MAX_REGIONS, Place, Region, Sealing};
 use super::signature::{Authenticating, Digesting, MAX_VALUE};
 use crate::base64;
@@ -46,18 +46,21 @@ impl Sealing<'_> {
         let contexts = Contexts::find(out, self.security, limits)?;
         self.digests::<B>(&contexts, limits, out)?;
         let primary = self.primary.as_ref().ok_or(SealError::TooMany)?;
-        let value = mac::<B>(self.p.suite, signing, primary, &contexts, limits, out)?;
-        fill(out, primary.value, value.as_bytes());
-        let mut made = Made {
-            primary: SignatureValue::new(value.as_bytes()).ok_or(SealError::KeyLength)?,
-            certificate: None,
-            endorsing: None,
+        let mut room = [0u8; MAX_VALUE];
+        let value = if let SigningToken::Certificate { signer, .. } = &self.p.token {
+            let value = certified::<B>(self.p.suite, signer, primary, &contexts, limits, out, &mut room)?;
+            fill(out, primary.value, value);
+            SignatureValue::new(&sha256::<B>(value))
+        } else {
+            let value = mac::<B>(self.p.suite, signing, primary, &contexts, limits, out)?;
+            fill(out, primary.value, value.as_bytes());
+            SignatureValue::new(value.as_bytes())
         };
+        let mut made = Made { primary: value.ok_or(SealError::KeyLength)?, certificate: None, endorsing: None };
         if let (Some((endorsing, digest)), Some(token)) = (&self.certificate, &self.p.certificate) {
             let over = digest_of::<B>(self.p.suite, primary.element, &contexts.security, limits, out)?;
             fill(out, *digest, over.as_bytes());
-            let mut value = [0u8; MAX_VALUE];
-            let value = certified::<B>(self.p.suite, token, endorsing, &contexts, limits, out, &mut value)?;
+            let value = certified::<B>(self.p.suite, token, endorsing, &contexts, limits, out, &mut room)?;
             fill(out, endorsing.value, value);
             made.certificate = Some(sha256::<B>(value));
         }

@@ -3,15 +3,11 @@
 use super::open::Opening;
 use super::opened::{Endorsement, Endorser, OpenContext};
 use super::scan::MAX_CHILDREN;
-use super::sign::sha256;
 use super::signature::{Method, Reference, SignatureView};
-use super::tokens::{Root, Sources, certificate_reference};
-use super::trust::TokenReference;
+use super::tokens::{Root, Sources};
 use super::{
-    CertificateReference, CertificateUse, Credentials, Element, Encryption, Keyring, Layout, ProtectionOrder, Refusal,
-    SignatureValue,
+    CertificateUse, Credentials, Element, Encryption, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue, Signer,
 };
-use crate::base64;
 use crate::crypto::{Backend, SecretKey};
 use crate::xml::{self, Limits, Reader, Span};
 use heapless::Vec;
@@ -22,6 +18,8 @@ pub(super) struct Primary {
     pub(super) span: Span,
     pub(super) root: Root,
     pub(super) secret: Option<SecretKey>,
+    /// SHA-256 of the certificate that made it, if one did.
+    pub(super) certificate: Option<[u8; 32]>,
     pub(super) value: SignatureValue,
 }
 
@@ -45,8 +43,15 @@ impl Opening {
             return Err(Refusal::Order { element: Element::Signature });
         }
         let view = SignatureView::read(buf, child.span, &self.map, &self.wire, &mut self.suites)?;
-        let Method::Symmetric(algorithm) = view.method else {
-            return Err(Refusal::WrongToken { element: Element::Signature, offset: child.span.start });
+        let algorithm = match (view.method, context.policy.signer) {
+            (Method::Symmetric(algorithm), Signer::Symmetric | Signer::Any) => algorithm,
+            (Method::Asymmetric(_), Signer::Client | Signer::Service | Signer::Any) => {
+                return self.certified_primary::<B, K, C>(buf, context, sources, &view, &child);
+            }
+            // Where a certificate must sign, an anonymous key must not do.
+            (Method::Symmetric(_), Signer::Client | Signer::Service) | (Method::Asymmetric(_), Signer::Symmetric) => {
+                return Err(Refusal::WrongToken { element: Element::Signature, offset: child.span.start });
+            }
         };
         let key = self.keys.resolve(buf, &view.key, child.span.start, sources)?;
         let key = self.keys.get(key).ok_or(Refusal::Missing(Element::Signature))?;
@@ -74,6 +79,7 @@ impl Opening {
             span: child.span,
             root: key.root,
             secret: self.keys.token(key.root).and_then(|token| token.secret.clone()),
+            certificate: None,
             value: SignatureValue::new(&view.value).ok_or(Refusal::SignatureValue(Element::Signature))?,
         };
         for reference in &view.references {
@@ -201,56 +207,5 @@ impl Opening {
             return Err(Refusal::Missing(element));
         }
         Ok(found)
-    }
-
-    /// An endorsing signature made with a client certificate.
-    #[inline(never)]
-    pub(super) fn certified<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
-        &mut self,
-        buf: &[u8],
-        context: &OpenContext<'_, K, C>,
-        sources: &Sources<'_, K, C>,
-        view: &SignatureView<'_>,
-        offset: u32,
-    ) -> Result<Endorser, Refusal> {
-        let element = Element::EndorsingSignature;
-        let wrong = Refusal::WrongToken { element, offset };
-        let Method::Asymmetric(algorithm) = view.method else { return Err(wrong) };
-        let named = !matches!(view.key.to, TokenReference::Local { .. });
-        match context.policy.certificate {
-            CertificateUse::Refused => return Err(wrong),
-            // WCF's client sends its certificate with every message, and its service knows clients by nothing else.
-            CertificateUse::Required if named => return Err(wrong),
-            CertificateUse::Required | CertificateUse::Tolerated => {}
-        }
-        let digest = view.digest::<B>(buf, &self.map, &self.wire, algorithm.digest())?;
-        // A certificate is some 1 to 2 KiB of DER; this bounds the stack as well as the peer.
-        let mut der = [0u8; 6144];
-        let mut octets = [0u8; 64];
-        let (signer, text, sha256) = if let Some(named) = certificate_reference(&view.key, &mut octets) {
-            let digest = match named {
-                CertificateReference::ThumbprintSha1(octets)
-                | CertificateReference::SubjectKeyIdentifier(octets)
-                | CertificateReference::IssuerSerial { serial: octets, .. }
-                | CertificateReference::Der(octets) => sha256::<B>(octets),
-            };
-            (named, Span::default(), digest)
-        } else {
-            let key = self.keys.resolve(buf, &view.key, offset, sources)?;
-            let key = self.keys.get(key).ok_or(Refusal::DanglingReference { offset })?;
-            let Root::Certificate(text) = key.root else { return Err(wrong) };
-            if context.policy.layout == Layout::Strict && key.at > offset {
-                return Err(Refusal::Layout { element, offset });
-            }
-            let bad = Refusal::Malformed { element: Element::BinarySecurityToken, offset: text.start };
-            let len = base64::decode(text.of(buf), &mut der).map_err(|_| bad)?;
-            let der = der.get(..len).ok_or(bad)?;
-            (CertificateReference::Der(der), text, sha256::<B>(der))
-        };
-        context
-            .credentials
-            .verify_signature(signer, algorithm, digest.as_bytes(), &view.value)
-            .map_err(Refusal::Credential)?;
-        Ok(Endorser::Certificate { text, sha256 })
     }
 }

@@ -32,6 +32,7 @@ impl Verdict {
 enum Token {
     Context { identifier: String, instance: Option<String> },
     Wrapped { sha1: String },
+    Certificate { sha256: String },
     Transport,
 }
 
@@ -106,6 +107,7 @@ impl MessageReport {
                 Token::Context { identifier: text(name.identifier()), instance: name.instance().map(text) }
             }
             ProtectionToken::EncryptedKey { sha1, .. } => Token::Wrapped { sha1: hex(sha1) },
+            ProtectionToken::Certificate { sha256, .. } => Token::Certificate { sha256: hex(sha256) },
             ProtectionToken::Transport => Token::Transport,
         };
         let order = match opened.order {
@@ -181,6 +183,7 @@ impl MessageReport {
                 json!({ "kind": "SecurityContextToken", "identifier": identifier, "instance": instance })
             }
             Token::Wrapped { sha1 } => json!({ "kind": "EncryptedKey", "sha1": sha1 }),
+            Token::Certificate { sha256 } => json!({ "kind": "X509", "sha256": sha256 }),
             Token::Transport => json!({ "kind": "Transport" }),
         });
         let mut object = json!({
