@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 use x509_cert::der::{Decode, Encode, oid::ObjectIdentifier};
-use x509_cert::ext::pkix::SubjectKeyIdentifier;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 
 use crate::error::{LoadError, LoadProblem};
 use crate::name::{Name, bytes_to_decimal, decimal_to_bytes};
@@ -28,6 +28,8 @@ pub const MIN_TRANSPORT_KEY_BITS: u32 = 2048;
 /// Most bits of any RSA key: what WCF's suites allow.
 pub const MAX_KEY_BITS: u32 = 4096;
 
+const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// An X.509 certificate with an RSA key of [`MIN_SIGNING_KEY_BITS`] to [`MAX_KEY_BITS`] bits.
@@ -46,6 +48,8 @@ pub struct Certificate {
     not_after: SystemTime,
     key_bits: u32,
     subject_public_key_info: Vec<u8>,
+    signs: bool,
+    authenticates_clients: bool,
 }
 
 impl Certificate {
@@ -72,6 +76,12 @@ impl Certificate {
         let significant: Vec<u8> = serial.iter().skip_while(|byte| **byte == 0).copied().collect();
         let mut issuer_parts: Vec<String> = body.issuer().iter_rdn().map(ToString::to_string).collect();
         issuer_parts.reverse();
+        // What an extension does not exclude is allowed.
+        let usage = body.get_extension::<KeyUsage>().map_err(|_| LoadProblem::BadCertificate)?;
+        let signs = usage.is_none_or(|(_, usage)| usage.digital_signature() || usage.non_repudiation());
+        let extended = body.get_extension::<ExtendedKeyUsage>().map_err(|_| LoadProblem::BadCertificate)?;
+        let authenticates_clients =
+            extended.is_none_or(|(_, usage)| usage.0.iter().any(|usage| [CLIENT_AUTH, ANY_USAGE].contains(usage)));
         Ok(Self {
             der: der.to_vec(),
             thumbprint: thumbprint(der),
@@ -84,6 +94,8 @@ impl Certificate {
             not_before: body.validity().not_before.to_system_time(),
             not_after: body.validity().not_after.to_system_time(),
             key_bits,
+            signs,
+            authenticates_clients,
             subject_public_key_info: key.to_der().map_err(|_| LoadProblem::BadCertificate)?,
         })
     }
@@ -146,6 +158,26 @@ impl Certificate {
     /// Does the validity period include this time?
     pub fn is_valid_at(&self, time: SystemTime) -> bool {
         self.not_before <= time && time <= self.not_after
+    }
+
+    /// The validity period's first second.
+    pub fn not_before(&self) -> SystemTime {
+        self.not_before
+    }
+
+    /// The validity period's last second.
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after
+    }
+
+    /// Does its key usage allow signatures of messages? Without the extension everything is allowed.
+    pub fn signs(&self) -> bool {
+        self.signs
+    }
+
+    /// Does its extended key usage allow it to a client? Without the extension everything is allowed.
+    pub fn authenticates_clients(&self) -> bool {
+        self.authenticates_clients
     }
 
     /// Does a message that says this mean this certificate?

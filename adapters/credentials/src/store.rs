@@ -8,6 +8,7 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, Pkcs1PublicEnc
 use crate::certificate::{Certificate, MIN_TRANSPORT_KEY_BITS, check_bits};
 use crate::error::{LoadError, LoadProblem};
 use crate::private_key::PrivateKey;
+use crate::validation::{CertificateValidation, Trust};
 use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
 use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, OwnCertificate};
 
@@ -31,7 +32,7 @@ pub struct CredentialStore {
     keys: Vec<(Certificate, PrivateKey)>,
     own: Option<(Certificate, PrivateKey)>,
     service: Option<Recipient>,
-    trusted: Vec<Certificate>,
+    trust: Trust,
     users: Option<Box<UserCheck>>,
     clock: Option<Box<dyn Fn() -> SystemTime + Send + Sync>>,
 }
@@ -109,10 +110,31 @@ impl CredentialStore {
         Ok(self)
     }
 
-    /// Service: trusts this client certificate while it is valid: WCF's `PeerTrust`. Trust by chain (`ChainTrust`, WCF's
-    /// default) is not built: a certificate that was not added here is refused, whoever issued it.
+    /// Service: trusts this client certificate while it is valid: WCF's `PeerTrust`.
     pub fn with_trusted(mut self, certificate: Certificate) -> Self {
-        self.trusted.push(certificate);
+        self.trust.peers.push(certificate);
+        self
+    }
+
+    /// Service: trusts client certificates that this authority (a certificate, DER) issued, while they are valid: WCF's
+    /// `ChainTrust`.
+    ///
+    /// # Errors
+    /// [`LoadProblem::BadCertificate`].
+    pub fn with_authority(mut self, der: &[u8]) -> Result<Self, LoadError> {
+        self.trust.add_authority(der)?;
+        Ok(self)
+    }
+
+    /// Service: a certificate (DER) that may stand between an authority and a client's. It is not trusted by itself.
+    pub fn with_intermediate(mut self, der: &[u8]) -> Self {
+        self.trust.add_intermediate(der);
+        self
+    }
+
+    /// Service: how client certificates are validated. The default is [`CertificateValidation::PeerOrChainTrust`].
+    pub fn with_validation(mut self, mode: CertificateValidation) -> Self {
+        self.trust.mode = mode;
         self
     }
 
@@ -198,16 +220,24 @@ impl Credentials for CredentialStore {
         digest: &[u8],
         signature: &[u8],
     ) -> Result<(), CredentialError> {
-        let certificate = self.trusted.iter().find(|certificate| certificate.is_named_by(signer));
-        let certificate = match (certificate, signer) {
-            (Some(certificate), _) => certificate,
-            // We have been shown it; it is only that nobody vouches for it.
-            (None, CertificateReference::Der(_)) => return Err(CredentialError::NotTrusted),
-            (None, _) => return Err(CredentialError::UnknownCertificate),
+        let shown;
+        let certificate = match signer {
+            // What is shown is read, unless it is known.
+            CertificateReference::Der(der) => match self.trust.peers.iter().find(|peer| peer.der() == der) {
+                Some(known) => known,
+                None => {
+                    shown = Certificate::from_der(der).map_err(|_| CredentialError::NotTrusted)?;
+                    &shown
+                }
+            },
+            CertificateReference::ThumbprintSha1(_)
+            | CertificateReference::SubjectKeyIdentifier(_)
+            | CertificateReference::IssuerSerial { .. } => {
+                let known = self.trust.peers.iter().find(|peer| peer.is_named_by(signer));
+                known.ok_or(CredentialError::UnknownCertificate)?
+            }
         };
-        if !certificate.is_valid_at(self.now()) {
-            return Err(CredentialError::NotTrusted);
-        }
+        self.trust.judge(certificate, self.now())?;
         certificate.verify(algorithm, digest, signature)
     }
 
@@ -238,7 +268,9 @@ impl fmt::Debug for CredentialStore {
             .field("keys", &self.keys)
             .field("own", &self.own)
             .field("service", &self.service.as_ref().map(|service| &service.certificate))
-            .field("trusted", &self.trusted)
+            .field("validation", &self.trust.mode)
+            .field("trusted", &self.trust.peers)
+            .field("authorities", &self.trust.authorities())
             .field("checks_users", &self.users.is_some())
             .finish()
     }

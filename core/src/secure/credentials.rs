@@ -34,6 +34,15 @@ pub enum CredentialError {
     NoCertificate,
     /// The peer's certificate is not trusted.
     NotTrusted,
+    /// This certificate of the peer's is not accepted.
+    Certificate {
+        /// SHA-1 over its DER.
+        thumbprint: [u8; 20],
+        /// Why.
+        problem: CertificateProblem,
+    },
+    /// No certificate of ours has the thumbprint that the message names.
+    UnknownThumbprint([u8; 20]),
     /// The asymmetric signature does not verify.
     BadSignature,
     /// The user name or the password is wrong.
@@ -45,6 +54,34 @@ pub enum CredentialError {
     },
 }
 
+/// What is wrong with a peer's certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CertificateProblem {
+    /// Nobody who is trusted vouches for it.
+    NotTrusted,
+    /// Its validity period is over.
+    Expired,
+    /// Its validity period has not begun.
+    NotYetValid,
+    /// It is not meant for this: its key usage or extended key usage says so.
+    WrongUsage,
+}
+
+impl fmt::Display for CertificateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotTrusted => "is not trusted: neither it nor an authority that issued it was added",
+            Self::Expired => "has expired",
+            Self::NotYetValid => "is not valid yet",
+            Self::WrongUsage => "is not meant for this use: its key usage or extended key usage excludes it",
+        })
+    }
+}
+
+fn hex(f: &mut fmt::Formatter<'_>, octets: &[u8]) -> fmt::Result {
+    octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+}
+
 impl fmt::Display for CredentialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,6 +91,16 @@ impl fmt::Display for CredentialError {
                 f.write_str("this credential operation is not configured, or the key is of an unsupported kind or size")
             }
             Self::NoCertificate => f.write_str("a certificate of our own is needed here, and none is configured"),
+            Self::Certificate { thumbprint, problem } => {
+                f.write_str("the peer's certificate ")?;
+                hex(f, thumbprint)?;
+                write!(f, " {problem}")
+            }
+            Self::UnknownThumbprint(thumbprint) => {
+                f.write_str("none of our certificates has the thumbprint ")?;
+                hex(f, thumbprint)?;
+                f.write_str(", which the message names")
+            }
             Self::NotTrusted => f.write_str("the peer's certificate is not trusted"),
             Self::BadSignature => f.write_str("the certificate's signature does not verify"),
             Self::BadPassword => f.write_str("the user name or the password is wrong"),

@@ -61,7 +61,9 @@ pub use acceptor_poll::AcceptorAction;
 pub use binding::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, KeyEntropyMode};
 pub use context_name::ContextName;
 pub use conversation::{Failure, FaultSeen, Misuse};
-pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials, OwnCertificate};
+pub use credentials::{
+    CertificateProblem, CertificateReference, CredentialError, Credentials, NoCredentials, OwnCertificate,
+};
 pub use emit::{Id, UniqueId, UniqueIds};
 pub use exchange::{Exchange, Outgoing, UserCredential};
 pub use initiator::Initiator;

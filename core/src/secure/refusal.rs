@@ -270,9 +270,9 @@ impl Refusal {
     pub const fn wire(&self) -> WireFault {
         match self {
             Self::UnknownSecurityContext => WireFault::BadContextToken,
-            Self::Credential(CredentialError::BadPassword | CredentialError::NotTrusted) => {
-                WireFault::InvalidSecurityToken
-            }
+            Self::Credential(
+                CredentialError::BadPassword | CredentialError::NotTrusted | CredentialError::Certificate { .. },
+            ) => WireFault::InvalidSecurityToken,
             Self::Xml(_) | Self::NotSoap => WireFault::None,
             _ => WireFault::InvalidSecurity,
         }

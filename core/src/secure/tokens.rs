@@ -392,7 +392,15 @@ fn unwrap<C: Credentials + ?Sized>(
     let mut octets = [0u8; 64];
     let recipient = certificate_reference(reference, &mut octets).ok_or(CredentialError::UnknownCertificate)?;
     let mut key = SecretKey::zeroed(SecretKey::MAX).ok_or(CredentialError::Unsupported)?;
-    let len = credentials.unwrap_key(recipient, transport, wrapped, key.as_mut_bytes())?;
+    let len = credentials.unwrap_key(recipient, transport, wrapped, key.as_mut_bytes()).map_err(|error| {
+        // Told which one was looked for; the peer is not.
+        match (error, recipient) {
+            (CredentialError::UnknownCertificate, CertificateReference::ThumbprintSha1(octets)) => {
+                octets.try_into().map_or(error, CredentialError::UnknownThumbprint)
+            }
+            _ => error,
+        }
+    })?;
     key.as_bytes().get(..len).and_then(SecretKey::new).ok_or(CredentialError::WrongKey)
 }
 
