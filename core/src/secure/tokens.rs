@@ -5,7 +5,7 @@ use super::derived_key_token::{DerivedKeyToken, MAX_NONCE};
 use super::reference_list::Listed;
 use super::scan::{Child, Map};
 use super::trust::{ContextReference, SecurityTokenReference, TokenReference, read_reference, read_sct};
-use super::{AlgorithmSlot, CertificateReference, CredentialError, Credentials, Element, Keyring, Refusal};
+use super::{AlgorithmSlot, CertificateReference, CredentialError, Credentials, Element, Keyring, Refusal, WireFault};
 use crate::base64;
 use crate::crypto::{Backend, DigestAlgorithm, Hasher, KeyTransport, SecretKey, SuiteSet, p_sha1};
 use crate::soap::{ScVersion, names};
@@ -54,7 +54,7 @@ pub(super) struct Keys {
     contexts: Vec<ContextName, MAX_CONTEXTS>,
     derived: usize,
     /// An `EncryptedKey` did not unwrap; a decoy stands in for its key.
-    pub(super) unwrap_failed: Option<CredentialError>,
+    unwrap_failed: Option<CredentialError>,
 }
 
 /// Everything that resolving a token may need.
@@ -66,6 +66,13 @@ pub(super) struct Sources<'s, K: ?Sized, C: ?Sized> {
 }
 
 impl Keys {
+    /// Why an `EncryptedKey` did not unwrap, if that is why a message does not hold. To the peer it looks like a forged
+    /// signature, whatever the credentials make of it: anything else would tell about the padding.
+    pub(super) fn unwrapping(&self) -> Option<Refusal> {
+        let refusal = Refusal::Credential(self.unwrap_failed?);
+        (refusal.wire() == WireFault::InvalidSecurity).then_some(refusal)
+    }
+
     pub(super) fn get(&self, index: usize) -> Option<&Key> {
         self.list.get(index)
     }

@@ -69,10 +69,7 @@ impl Opening {
             return Err(Refusal::TokenMismatch);
         }
         if !view.authentic::<B>(buf, &self.map, &self.wire, algorithm, secret.as_bytes())? {
-            return Err(match self.keys.unwrap_failed {
-                Some(error) => Refusal::Credential(error),
-                None => Refusal::SignatureValue(Element::Signature),
-            });
+            return Err(self.keys.unwrapping().unwrap_or(Refusal::SignatureValue(Element::Signature)));
         }
         let primary = Primary {
             id: child.id,
