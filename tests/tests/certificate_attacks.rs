@@ -447,3 +447,54 @@ fn a_wrong_password_is_told_as_wcf_tells_it() {
         assert!(matches!(heard, Ok(Received::Failed(Failure::Fault(_)))), "{heard:?}");
     }
 }
+
+/// An inspector with either side's credentials opens what that side gets, without being told who has to sign.
+#[test]
+fn an_inspector_needs_not_be_told_who_signs() {
+    let (holder, host) = stores(VALID);
+    let binding = Binding::ws_http(Bootstrap::MutualCertificate10);
+    let mut sender = client(&binding, 1);
+    let (_, text) = request(&mut sender, &holder);
+    let mut service = Service::new(binding, OneShotSettings::default(), MIDNIGHT, Chance::new(&[9; 32]));
+    let OneShotIncoming::Request { owed, .. } = service.open_request(NOW, &host, &mut text.clone().into_bytes()) else {
+        panic!("refused")
+    };
+    let mut out = vec![0; 32_768];
+    let (len, _) = service.seal_reply(NOW, &host, &owed, &Note::request("urn:x", "<x/>"), &mut out).unwrap();
+    let reply = String::from_utf8(out[..len].to_vec()).unwrap();
+    // As the recordings show such messages: the request carries the certificate, the reply names it; the key's Id is `_0`
+    // and holds the list of what it encrypts.
+    for (text, tokens) in [(&text, 1), (&reply, 0)] {
+        assert_eq!(text.matches("<o:BinarySecurityToken").count(), tokens);
+        let key = between(text, "<e:EncryptedKey Id=\"_0\"", "</e:EncryptedKey>");
+        assert!(
+            key.contains("#X509SubjectKeyIdentifier\"") && key.contains("<e:ReferenceList><e:DataReference"),
+            "{key}"
+        );
+        assert!(!text.contains("SignatureConfirmation") && !text.contains("DerivedKeyToken"));
+    }
+    let policy = Policy::inspection();
+    let known = Known(SecretKey::default());
+    for (text, credentials) in [(text, &host), (reply, &holder)] {
+        let nothing = Nothing(&known);
+        let context = OpenContext { policy: &policy, limits: &Limits::MAX, keyring: &nothing, credentials, now: None };
+        let opened = open::<RustCrypto, _, _>(&mut text.into_bytes(), &context).unwrap();
+        assert!(matches!(opened.token, ProtectionToken::Certificate { .. }));
+        assert_eq!(opened.coverage.encrypted, [Element::Signature, Element::Body]);
+    }
+}
+
+/// A keyring without keys.
+struct Nothing<'k>(&'k Known);
+
+impl Keyring for Nothing<'_> {
+    fn security_context(&self, _: &[u8], _: Option<&[u8]>) -> Option<SecretKey> {
+        None
+    }
+    fn encrypted_key(&self, _: &[u8; 20]) -> Option<SecretKey> {
+        None
+    }
+    fn decoy(&self, sha1: &[u8; 20]) -> SecretKey {
+        self.0.decoy(sha1)
+    }
+}

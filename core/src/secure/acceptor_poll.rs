@@ -3,7 +3,7 @@
 use super::acceptor::Acceptor;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange};
 use super::binding::KeyEntropyMode;
-use super::bootstrap::seal_answer;
+use super::bootstrap::{Answering, seal_answer};
 use super::conversation::UrnUuid;
 use super::emit::{Id, IdText};
 use super::exchange::{Exchange, Outgoing};
@@ -252,10 +252,14 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         out: &mut [u8],
     ) -> Result<usize, SealError> {
         let headers = self.headers(open, action);
-        let message = SessionMessage { headers: &headers, body, encrypt_body: true };
-        // The bootstrap of a secure conversation keeps the default order.
-        let order = ProtectionOrder::default();
-        seal_answer::<B>(&self.acceptor.binding, order, key, &message, self.wall, self.ids, self.entropy, out)
+        let answer = Answering {
+            binding: &self.acceptor.binding,
+            // The bootstrap of a secure conversation keeps the default order.
+            order: ProtectionOrder::default(),
+            wall: self.wall,
+            message: SessionMessage { headers: &headers, body, encrypt_body: true },
+        };
+        seal_answer::<B>(&answer, key, self.ids, self.entropy, out)
     }
 
     fn protection<'k>(

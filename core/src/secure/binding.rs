@@ -157,7 +157,7 @@ impl Binding {
     }
 
     /// What a session's message from the service has to be like, `policy` being that of messages to it.
-    pub(super) fn from_service(&self, policy: Policy) -> Policy {
+    pub(super) fn answering(&self, policy: Policy) -> Policy {
         Policy { endorsement: false, ..policy }
     }
 

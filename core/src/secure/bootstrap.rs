@@ -137,17 +137,23 @@ impl<C: Credentials + ?Sized> Signs<'_, C> {
     }
 }
 
+/// An answer that is to be sealed.
+pub(super) struct Answering<'a> {
+    pub(super) binding: &'a Binding,
+    pub(super) order: ProtectionOrder,
+    pub(super) wall: UnixMillis,
+    pub(super) message: SessionMessage<'a>,
+}
+
 /// Seals the answer to a request under the bootstrap, with the request's key. Returns its length.
 pub(super) fn seal_answer<B: Backend>(
-    binding: &Binding,
-    order: ProtectionOrder,
+    answer: &Answering<'_>,
     key: &BootstrapKey,
-    message: &SessionMessage<'_>,
-    wall: UnixMillis,
     ids: &mut UniqueIds,
     entropy: &mut dyn Entropy,
     out: &mut [u8],
 ) -> Result<usize, SealError> {
+    let Answering { binding, order, wall, message } = *answer;
     let mut texts = ConfirmedTexts::new();
     let mut confirmations = Vec::new();
     let pair;
@@ -173,7 +179,7 @@ pub(super) fn seal_answer<B: Backend>(
         endorsing: None,
         confirmations: &confirmations,
     };
-    let SessionMessage { headers, body, encrypt_body } = *message;
+    let SessionMessage { headers, body, encrypt_body } = message;
     let (soap, addressing) = (binding.soap, binding.addressing);
     let message = OutgoingMessage { soap, addressing, headers, body, encrypt_body };
     Ok(seal::<B>(&message, &protection, &Limits::MAX, entropy, out)?.len)
@@ -194,15 +200,14 @@ pub(super) fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstra
 
 /// Seals the answer to a request that the holder of `recipient` (DER) signed: with the service's certificate, for the client's.
 pub(super) fn seal_certified_answer<B: Backend, C: Credentials + ?Sized>(
-    binding: &Binding,
+    answer: &Answering<'_>,
     credentials: &C,
     recipient: &[u8],
-    message: &SessionMessage<'_>,
-    wall: UnixMillis,
     ids: &mut UniqueIds,
     entropy: &mut dyn Entropy,
     out: &mut [u8],
 ) -> Result<usize, SealError> {
+    let Answering { binding, order, wall, message } = *answer;
     let mut key = SecretKey::zeroed(binding.key_len()).ok_or(SealError::KeyLength)?;
     entropy.fill(key.as_mut_bytes());
     let (mut wrapped, mut name) = ([0u8; 512], [0u8; 64]);
@@ -220,7 +225,7 @@ pub(super) fn seal_certified_answer<B: Backend, C: Credentials + ?Sized>(
     let protection = Protection {
         suite: binding.suite,
         version: binding.version,
-        order: binding.order,
+        order,
         bsp: binding.bsp,
         timestamp,
         token,
@@ -230,7 +235,7 @@ pub(super) fn seal_certified_answer<B: Backend, C: Credentials + ?Sized>(
         endorsing: None,
         confirmations: &[],
     };
-    let SessionMessage { headers, body, encrypt_body } = *message;
+    let SessionMessage { headers, body, encrypt_body } = message;
     let (soap, addressing) = (binding.soap, binding.addressing);
     let message = OutgoingMessage { soap, addressing, headers, body, encrypt_body };
     Ok(seal::<B>(&message, &protection, &Limits::MAX, entropy, out)?.len)

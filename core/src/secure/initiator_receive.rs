@@ -64,7 +64,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         if let Some(fault) = self.unsecured(message) {
             return Ok(Received::Failed(Failure::Fault(fault)));
         }
-        let policy = self.binding.from_service(self.binding.session_policy(Encryption::Required));
+        let policy = self.binding.answering(self.binding.session_policy(Encryption::Required));
         let opened = self.open_once(now, credentials, message, &policy, None)?;
         if opened.addressing.relates_to.of(message) != call.message_id.as_bytes() {
             return Ok(Received::Failed(Failure::Unexpected));
@@ -160,7 +160,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let policy = match trust.request {
             RequestType::Issue => self.binding.bootstrap_policy(true, false),
             RequestType::Renew => self.binding.bootstrap_policy(true, true),
-            RequestType::Cancel => self.binding.from_service(self.binding.cancel_policy()),
+            RequestType::Cancel => self.binding.answering(self.binding.cancel_policy()),
         };
         let opened =
             self.open_once(now, credentials, message, &policy, trust.wrapped.as_ref()).map_err(Failure::Refused)?;

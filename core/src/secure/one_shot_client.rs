@@ -240,11 +240,11 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         };
         let opened = open::<B, _, _>(message, &context)?;
         // The keyring knows one key only; this says that it was that.
-        let protected = match (&opened.token, &waiting.key) {
-            (ProtectionToken::EncryptedKey { sha1, .. }, Some((own, _))) => sha1 == own,
+        let protected = match &opened.token {
+            ProtectionToken::EncryptedKey { sha1, .. } => waiting.key.as_ref().is_some_and(|(own, _)| own == sha1),
             // The policy has seen which of the two it has to be.
-            (ProtectionToken::Transport | ProtectionToken::Certificate { .. }, None) => true,
-            _ => false,
+            ProtectionToken::Transport | ProtectionToken::Certificate { .. } => waiting.key.is_none(),
+            ProtectionToken::SecurityContext(_) => false,
         };
         if !protected {
             return Err(Refusal::TokenMismatch);

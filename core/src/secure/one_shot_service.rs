@@ -2,7 +2,7 @@
 
 use super::answer::{BootstrapKey, PlainFault};
 use super::binding::Binding;
-use super::bootstrap::{bootstrap_key, seal_answer, seal_certified_answer};
+use super::bootstrap::{Answering, bootstrap_key, seal_answer, seal_certified_answer};
 use super::emit::UniqueIds;
 use super::exchange::Outgoing;
 use super::keyring::{Keyring, decoy_key};
@@ -181,7 +181,9 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
         let opened = open::<B, _, _>(message, &context)?;
         let due = match opened.token {
             ProtectionToken::Certificate { text, .. } => Due::CertifiedReply(certificate(text.of(message))?),
-            _ => Due::Reply(bootstrap_key(message, &opened, self.binding.bootstrap)?),
+            ProtectionToken::SecurityContext(_) | ProtectionToken::EncryptedKey { .. } | ProtectionToken::Transport => {
+                Due::Reply(bootstrap_key(message, &opened, self.binding.bootstrap)?)
+            }
         };
         self.replay.remember(&opened.signature, wall, now, &self.binding.clock)?;
         let two_way = !opened.addressing.message_id.is_empty();
@@ -204,20 +206,12 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
         let headers = self.headers(owed, reply.action());
         let message = SessionMessage { headers: &headers, body: reply.body(), encrypt_body: true };
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
-        let (order, wall) = (self.binding.order, self.wall.at(now));
-        let binding = &self.binding;
+        let answer = Answering { binding: &self.binding, order: self.binding.order, wall: self.wall.at(now), message };
         let len = match &owed.due {
-            Due::Reply(key) => seal_answer::<B>(binding, order, key, &message, wall, &mut ids, &mut entropy, out)?,
-            Due::CertifiedReply(recipient) => seal_certified_answer::<B, C>(
-                binding,
-                credentials,
-                recipient,
-                &message,
-                wall,
-                &mut ids,
-                &mut entropy,
-                out,
-            )?,
+            Due::Reply(key) => seal_answer::<B>(&answer, key, &mut ids, &mut entropy, out)?,
+            Due::CertifiedReply(recipient) => {
+                seal_certified_answer::<B, C>(&answer, credentials, recipient, &mut ids, &mut entropy, out)?
+            }
             Due::Acceptance | Due::Fault(_) | Due::BadRequest => return Err(SealError::NotOwed),
         };
         (self.ids, self.entropy) = (ids, entropy);

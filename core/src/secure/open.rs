@@ -45,11 +45,13 @@ pub fn open<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
     };
     // The envelope was XML. Whatever is not from here on came out of ciphertext or stands in the security header, and must
     // not be told apart from a signature that does not hold: no decryption oracle.
-    opening.run::<B, K, C>(message, context).map_err(|refusal| match refusal {
-        Refusal::Xml(error) => opening.keys.unwrapping().unwrap_or(Refusal::Unreadable(error)),
+    opening.run::<B, K, C>(message, context).map_err(|refusal| {
         // Under a decoy nothing decrypts; the reason is that there was no key.
-        Refusal::Undecryptable(_) => opening.keys.unwrapping().unwrap_or(refusal),
-        _ => refusal,
+        let unreadable = matches!(refusal, Refusal::Xml(_) | Refusal::Undecryptable(_));
+        if let Some(reason) = opening.keys.unwrapping().filter(|_| unreadable) {
+            return reason;
+        }
+        if let Refusal::Xml(error) = refusal { Refusal::Unreadable(error) } else { refusal }
     })
 }
 

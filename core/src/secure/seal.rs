@@ -274,21 +274,18 @@ impl<'m> Sealing<'m> {
         };
         let own = p.endorsed().then_some(self.numbers.signature);
         let write = |sealing: &mut Self, w: &mut Writer<'_>| {
-            let reference = |w: &mut Writer<'_>| match &p.token {
-                SigningToken::Certificate { signer, attached, .. } => {
-                    emit::signer_reference(w, signer, *attached, style);
-                }
-                SigningToken::SecurityContext { .. }
-                | SigningToken::ExternalContext { .. }
-                | SigningToken::NewEncryptedKey { .. }
-                | SigningToken::EncryptedKeySha1(_)
-                | SigningToken::Transport => emit::key_reference(w, p, style, key),
+            let certificate = if let SigningToken::Certificate { signer, attached, .. } = &p.token {
+                Some((signer, *attached))
+            } else {
+                None
             };
-            let kind = match &p.token {
-                SigningToken::Certificate { signer, .. } => {
-                    emit::SignatureKind::asymmetric(p.suite, signer.certificate.signature_len)
-                }
-                _ => emit::SignatureKind::symmetric(p.suite),
+            let reference = |w: &mut Writer<'_>| match certificate {
+                Some((signer, attached)) => emit::signer_reference(w, signer, attached, style),
+                None => emit::key_reference(w, p, style, key),
+            };
+            let kind = match certificate {
+                Some((signer, _)) => emit::SignatureKind::asymmetric(p.suite, signer.certificate.signature_len),
+                None => emit::SignatureKind::symmetric(p.suite),
             };
             let signature = emit::signature(w, kind, own, &mut sealing.holes, reference);
             let element = signature.element;

@@ -401,12 +401,10 @@ fn unwrap<C: Credentials + ?Sized>(
     let mut key = SecretKey::zeroed(SecretKey::MAX).ok_or(CredentialError::Unsupported)?;
     let len = credentials.unwrap_key(recipient, transport, wrapped, key.as_mut_bytes()).map_err(|error| {
         // Told which one was looked for; the peer is not.
-        match (error, recipient) {
-            (CredentialError::UnknownCertificate, CertificateReference::ThumbprintSha1(octets)) => {
-                octets.try_into().map_or(error, CredentialError::UnknownThumbprint)
-            }
-            _ => error,
-        }
+        let named =
+            if let CertificateReference::ThumbprintSha1(octets) = recipient { octets.try_into().ok() } else { None };
+        let unknown = named.filter(|_| error == CredentialError::UnknownCertificate);
+        unknown.map_or(error, CredentialError::UnknownThumbprint)
     })?;
     key.as_bytes().get(..len).and_then(SecretKey::new).ok_or(CredentialError::WrongKey)
 }
