@@ -1,8 +1,14 @@
 //! The parts that the recording's applications and certificates have in a story.
 
-use soap_session_core::crypto::{KeyTransport, SecretKey};
-use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, Keyring, Outgoing};
+use crate::vectors_root;
+use soap_session_core::crypto::{AsymmetricSignature, KeyTransport, SecretKey};
+use soap_session_core::secure::{
+    CertificateReference, CredentialError, Credentials, Keyring, Outgoing, OwnCertificate,
+};
+use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// What an application says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +45,22 @@ pub struct Recorded {
     pub(crate) hashes: HashMap<[u8; 20], SecretKey>,
     pub(crate) wrapped: Vec<(Vec<u8>, Vec<u8>)>,
     pub(crate) thumbprint: [u8; 20],
+    /// The client's certificate and key, where it has one; the service trusts it.
+    pub(crate) client: Option<Arc<CredentialStore>>,
+}
+
+/// The certificate of the recorded clients: the client signs with it, and the service trusts it.
+///
+/// # Panics
+/// If the vectors lack it.
+#[must_use]
+pub fn client_store() -> Arc<CredentialStore> {
+    let keys = vectors_root().join("keys");
+    let certificate = || Certificate::from_file(keys.join("client.cert.pem")).expect("a certificate");
+    let key = PrivateKey::from_file(keys.join("client.key.pem")).expect("a key");
+    let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_262_400);
+    let store = CredentialStore::new().with_own(certificate(), key).expect("they belong together");
+    Arc::new(store.with_trusted(certificate()).with_clock(move || noon))
 }
 
 impl Keyring for Recorded {
@@ -77,6 +99,22 @@ impl Credentials for Recorded {
     }
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
         Ok(self.thumbprint)
+    }
+    fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
+        self.client.as_ref().ok_or(CredentialError::NoCertificate)?.own_certificate()
+    }
+    fn sign(&self, algorithm: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        self.client.as_ref().ok_or(CredentialError::NoCertificate)?.sign(algorithm, digest, out)
+    }
+    fn verify_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        let client = self.client.as_ref().ok_or(CredentialError::NotTrusted)?;
+        client.verify_signature(signer, algorithm, digest, signature)
     }
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
         if (name, password) == ("alice", "wonder") { Ok(()) } else { Err(CredentialError::BadPassword) }

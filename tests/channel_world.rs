@@ -83,7 +83,7 @@ impl World {
             clients: 1,
             ended: 0,
             over,
-            paper: Paper { password: "wonder".into() },
+            paper: Paper { password: "wonder".into(), ..Paper::default() },
             now: Instant::from_millis(1000),
             wire: Vec::new(),
             seen: Vec::new(),

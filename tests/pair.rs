@@ -1,11 +1,11 @@
 //! Two machines and simulated time: a client and a service that exchange messages through memory.
 
 use soap_session_core::chance::{Chance, Entropy};
-use soap_session_core::crypto::KeyTransport;
+use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
 use soap_session_core::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, CertificateReference, CredentialError, Credentials, Exchange,
-    Failure, FaultSeen, Incoming, Initiator, InitiatorAction, InitiatorSettings, Misuse, Outgoing, Received,
-    UserCredential,
+    Failure, FaultSeen, Incoming, Initiator, InitiatorAction, InitiatorSettings, Misuse, Outgoing, OwnCertificate,
+    Received, UserCredential,
 };
 use soap_session_core::time::{Deadline, Duration, Instant, Wall};
 
@@ -14,9 +14,13 @@ use soap_session_core::time::{Deadline, Duration, Instant, Wall};
 pub struct Paper {
     /// What the service takes for a password; empty takes every one.
     pub password: String,
+    /// Whose certificate the client has.
+    pub holder: u8,
 }
 
 const BLOCK: usize = 256;
+/// Certificates of paper, by their holders.
+const HOLDERS: [&[u8]; 2] = [b"the certificate of one", b"the certificate of another"];
 
 impl Credentials for Paper {
     fn unwrap_key(
@@ -40,6 +44,60 @@ impl Credentials for Paper {
     }
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
         Ok([7; 20])
+    }
+    fn service_name(&self) -> Result<CertificateReference<'_>, CredentialError> {
+        Ok(CertificateReference::SubjectKeyIdentifier(HOLDERS[0]))
+    }
+    fn wrap_key_for(
+        &self,
+        _: &[u8],
+        transport: KeyTransport,
+        key: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        self.wrap_key(transport, key, out)
+    }
+    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        out[..certificate.len()].copy_from_slice(certificate);
+        Ok(certificate.len())
+    }
+    fn verify_service_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        match signer {
+            CertificateReference::SubjectKeyIdentifier(der) => {
+                self.verify_signature(CertificateReference::Der(der), algorithm, digest, signature)
+            }
+            _ => Err(CredentialError::NotTrusted),
+        }
+    }
+    fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
+        let der = HOLDERS.get(usize::from(self.holder)).expect("a holder");
+        Ok(OwnCertificate { der, signature_len: BLOCK, name: CertificateReference::SubjectKeyIdentifier(der) })
+    }
+    fn sign(&self, _: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let out = out.get_mut(..BLOCK).ok_or(CredentialError::Room { needed: BLOCK })?;
+        out.fill(self.holder);
+        out[1..=digest.len()].copy_from_slice(digest);
+        Ok(BLOCK)
+    }
+    fn verify_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        let CertificateReference::Der(der) = signer else { return Err(CredentialError::NotTrusted) };
+        let holder = HOLDERS.iter().position(|known| *known == der).ok_or(CredentialError::NotTrusted)?;
+        let mut made = [0; BLOCK];
+        let holder = u8::try_from(holder).expect("a few");
+        let len = Self { holder, ..Self::default() }.sign(algorithm, digest, &mut made)?;
+        if made[..len] == *signature { Ok(()) } else { Err(CredentialError::BadSignature) }
     }
     fn check_user(&self, _: &str, password: &str) -> Result<(), CredentialError> {
         if self.password.is_empty() || password == self.password { Ok(()) } else { Err(CredentialError::BadPassword) }
@@ -108,7 +166,7 @@ impl Pair {
         let client =
             Client::new(binding.clone(), client, "http://localhost/calc", user, MIDNIGHT, Chance::new(&[seed; 32]));
         let service = Service::new(binding.clone(), service, MIDNIGHT, Chance::new(&[!seed; 32]));
-        let paper = Paper { password: "wonder".into() };
+        let paper = Paper { password: "wonder".into(), ..Paper::default() };
         Self { client: client.expect("a client"), service, paper, now: Instant::from_millis(1000), log: Vec::new() }
     }
 }

@@ -178,7 +178,7 @@ impl SessionPair {
             client,
             service,
             shape,
-            paper: Paper { password: "wonder".into() },
+            paper: Paper { password: "wonder".into(), ..Paper::default() },
             now: Instant::from_millis(1000),
             under_way: BTreeMap::new(),
             waiting: VecDeque::new(),

@@ -1,6 +1,6 @@
 //! A recorded conversation as two machines would live it: who said what, when, with which randomness.
 
-use crate::actors::Recorded;
+use crate::actors::{Recorded, client_store};
 use crate::dom::Node;
 use crate::wire::{context_of, created, decode, id_of, nonce, security, tree, unique_id, wrapped};
 use crate::{Direction, Message, Recording, Secrets, Verdict, VerdictRow, vectors_root, verdicts};
@@ -14,14 +14,18 @@ use std::fs;
 
 /// The recordings beside the stories that are played: they hold secure conversations, with their configuration in the stories' words. (Their
 /// folders have no `config.txt`; the names are explained in `vectors/README.md`.)
-pub const CASES: [(&str, &str); 14] = [
+pub const CASES: [(&str, &str); 20] = [
     ("wcf/sc-anon", "sec=sc"),
     ("wcf/sc-anon-basic128", "sec=sc,suite=Basic128"),
     ("wcf/sc-anon-calc", "sec=sc"),
     ("wcf/sc-anon-nodk", "sec=sc,dk=0"),
     ("wcf/sc-anon-v13", "sec=sc,ver=13"),
     ("wcf/sc-anon-v13-calc", "sec=sc,ver=13"),
+    ("wcf/sc-mutual", "sec=cert"),
+    ("wcf/sc-mutual-calc", "sec=cert"),
+    ("wcf/sc-mutual-v13", "sec=cert,ver=13"),
     ("wcf/sc-user", "sec=user"),
+    ("wcf/ws-msg-cert-ctx-noneg", "b=ws,sec=cert"),
     ("wcf/ws-msg-none-ctx-noneg", "b=ws,sec=sc"),
     ("wcf/ws-msg-none-ctx-noneg-calc", "b=ws,sec=sc"),
     ("wcf/ws-msg-user-ctx-noneg", "b=ws,sec=user"),
@@ -29,6 +33,27 @@ pub const CASES: [(&str, &str); 14] = [
     ("wcf/ws2007-none-rm", "b=ws,ver=13,sec=sc,rm=11"),
     ("wcf/ws2007-username-rm", "b=ws,ver=13,sec=user,rm=11"),
     ("wcf/rm-sc-anon", "sec=sc,rm=10"),
+    ("wcf/ws-rmsec-cert", "b=ws,sec=cert,rm=10"),
+    ("wcf/ws2007-certificate", "b=ws,ver=13,sec=cert"),
+];
+
+/// The recordings of one-shot message security: no session, every message under the bootstrap itself.
+pub const ONE_SHOT: [(&str, &str); 15] = [
+    ("wcf/anon-cert", "sec=oneshot"),
+    ("wcf/anon-cert-Basic128", "sec=oneshot,suite=Basic128"),
+    ("wcf/anon-cert-Basic128Rsa15", "sec=oneshot,suite=Basic128Rsa15"),
+    ("wcf/anon-cert-Basic192", "sec=oneshot,suite=Basic192"),
+    ("wcf/anon-cert-Basic256", "sec=oneshot"),
+    ("wcf/anon-cert-Basic256Rsa15", "sec=oneshot,suite=Basic256Rsa15"),
+    ("wcf/anon-cert-Basic256Sha256", "sec=oneshot,suite=Basic256Sha256"),
+    ("wcf/anon-cert-ebs", "sec=oneshot,order=ebs"),
+    ("wcf/anon-cert-nodk", "sec=oneshot,dk=0"),
+    ("wcf/anon-cert-sbe", "sec=oneshot,order=sbe"),
+    ("wcf/mutual-cert", "sec=cert"),
+    ("wcf/user-cert", "sec=user"),
+    ("wcf/ws-msg-cert-noctx-noneg", "b=ws,sec=cert"),
+    ("wcf/ws-msg-none-noctx-noneg", "b=ws,sec=oneshot"),
+    ("wcf/ws-msg-user-noctx-noneg", "b=ws,sec=user"),
 ];
 
 /// One recording, taken apart.
@@ -127,10 +152,10 @@ impl Config {
             },
             bsp: self.get("b") == Some("ws"),
             derived_keys: self.get("dk").is_none(),
-            bootstrap: if self.get("sec") == Some("user") {
-                Bootstrap::UserNameForCertificate
-            } else {
-                Bootstrap::AnonymousForCertificate
+            bootstrap: match self.get("sec") {
+                Some("user") => Bootstrap::UserNameForCertificate,
+                Some("cert") => Bootstrap::MutualCertificate,
+                _ => Bootstrap::AnonymousForCertificate,
             },
             ..plain
         }
@@ -205,7 +230,8 @@ impl Story {
     /// # Panics
     /// If the recording's keys are not keys.
     pub fn keyring(&self) -> Recorded {
-        let mut recorded = Recorded::default();
+        let client = self.client.binding().bootstrap.client_certificate();
+        let mut recorded = Recorded { client: client.then(client_store), ..Recorded::default() };
         for (_, context) in self.secrets.issued() {
             let name = (context.identifier.clone().into_bytes(), context.instance.clone().map(String::into_bytes));
             recorded.contexts.insert(name, SecretKey::new(&context.key).expect("a key"));
@@ -230,7 +256,7 @@ impl Story {
 }
 
 fn configs(name: &str) -> (Config, Config) {
-    if let Some((_, config)) = CASES.iter().find(|(case, _)| *case == name) {
+    if let Some((_, config)) = CASES.iter().chain(&ONE_SHOT).find(|(case, _)| *case == name) {
         return (Config::parse(config), Config::parse(config));
     }
     recorded_configs(name)

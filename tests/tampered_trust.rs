@@ -121,6 +121,7 @@ impl Forger {
                 name,
                 password,
             }),
+            certificate: None,
             endorsing: endorser.map(|held| EndorsingToken {
                 element: &element,
                 id: b"held",
@@ -147,7 +148,7 @@ impl Forger {
     ) -> (Incoming, Option<u16>, String) {
         let exchange = Exchange(self.next);
         self.next += 1;
-        let paper = Paper { password: "wonder".into() };
+        let paper = Paper { password: "wonder".into(), ..Paper::default() };
         let incoming = service.receive(now, exchange, &paper, &mut request).expect("room for an exchange");
         let Some((status, mut answer)) = answer_of(service, now, exchange) else {
             return (incoming, None, String::new());
@@ -188,6 +189,7 @@ impl Forger {
             token: SigningToken::ExternalContext { identifier: b"", instance: None },
             keys,
             username: None,
+            certificate: None,
             endorsing: None,
             confirmations: &[],
         }

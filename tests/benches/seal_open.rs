@@ -138,6 +138,7 @@ impl Session {
                 encryption: DerivedKey { nonce: &ENCRYPTION_NONCE, secret: &self.encryption },
             },
             username: None,
+            certificate: None,
             endorsing: None,
             confirmations: &[],
         };

@@ -59,7 +59,7 @@ pub(super) struct RecordedService<L: ServiceLayer<Said>> {
 /// On a configuration that no story has.
 fn host(config: &Config, refuses: bool) -> ServiceHost<Kept, Heap> {
     let number = |key: &str| config.get(key).map(|value| value.parse::<u32>().expect("a number"));
-    let seconds = |key: &str, standard: u64| config.seconds(key).unwrap_or(Duration::from_secs(standard));
+    let seconds = |key: &str, standard: u64| config.seconds(key).unwrap_or_else(|| Duration::from_secs(standard));
     let standard = ThrottleSettings::wcf4(2);
     let throttle = ThrottleSettings {
         max_concurrent_calls: number("calls").unwrap_or(standard.max_concurrent_calls),

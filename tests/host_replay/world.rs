@@ -295,12 +295,13 @@ impl<L: ServiceLayer<Said>, M: Fn([Chance; 2]) -> L> World<'_, L, M> {
 
     fn make(&self, name: &str) -> RecordedClient {
         let config = &self.scene.client;
-        let seconds = |key: &str, standard: u64| Some(config.seconds(key).unwrap_or(Duration::from_secs(standard)));
+        let seconds =
+            |key: &str, standard: u64| Some(config.seconds(key).unwrap_or_else(|| Duration::from_secs(standard)));
         let own = OWN_TIMEOUTS.iter().find(|(story, client, _)| (*story, *client) == (&self.scene.name, name));
         let timeouts = Timeouts {
             open: seconds("open", 60),
             close: seconds("close", 60),
-            send: own.map_or(seconds("send", 60), |(.., send)| Some(Duration::from_secs(*send))),
+            send: own.map_or_else(|| seconds("send", 60), |(.., send)| Some(Duration::from_secs(*send))),
             receive: seconds("recv", 600),
         };
         let number = u8::try_from(self.clients.len()).expect("few clients");

@@ -87,6 +87,9 @@ pub(crate) fn bindings() -> impl Strategy<Value = Binding> {
     prop_oneof![
         Just(Binding::default()),
         Just(Binding::ws2007_http(Bootstrap::UserNameForCertificate)),
+        Just(Binding::ws_http(Bootstrap::MutualCertificate)),
+        Just(Binding::ws2007_http(Bootstrap::CertificateOverTransport)),
+        Just(Binding::ws_http(Bootstrap::UserNameOverTransport)),
         Just(Binding { derived_keys: false, entropy: KeyEntropyMode::Client, ..Binding::default() }),
         Just(Binding { entropy: KeyEntropyMode::Server, ..Binding::ws_http(Bootstrap::AnonymousForCertificate) }),
     ]

@@ -108,7 +108,7 @@ impl World {
         Self {
             clients: [client(1), client(2)],
             service: Service::new(binding.clone(), settings, MIDNIGHT, Chance::new(&[!seed; 32])),
-            paper: Paper { password: "wonder".into() },
+            paper: Paper { password: "wonder".into(), ..Paper::default() },
             now: Instant::from_millis(1000),
             log: Vec::new(),
             calls: BTreeMap::new(),

@@ -132,7 +132,7 @@ fn numbers_written_twice_agree() {
     let (version, rust) = (value("version ="), value("rust-version ="));
     assert!(read("README.md").contains(&format!("Rust {rust} or newer")), "README's Rust version is not {rust}");
     assert!(read("README.md").contains(&format!("{version}, not yet released")), "README's version is not {version}");
-    for package in ["core", "adapters/credentials", "adapters/tokio", "adapters/cli", "tests"] {
+    for package in ["core", "adapters/credentials", "adapters/rsa-sha1", "adapters/tokio", "adapters/cli", "tests"] {
         let own = read(Path::new(package).join("Cargo.toml"));
         for key in ["version.workspace = true", "rust-version.workspace = true", "license.workspace = true"] {
             assert!(own.contains(key), "{package} does not inherit {key}");

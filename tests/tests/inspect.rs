@@ -215,11 +215,12 @@ fn certificates_are_judged_if_they_are_given() {
 }
 
 fn old(by: u32) -> String {
-    format!("Created is {by} ms older than replay window and clock skew allow")
+    format!("Created is {}.{:03} s older than replay window and clock skew allow", by / 1000, by % 1000)
 }
 
 fn early(by: u32) -> String {
-    format!("Created lies {by} ms beyond the clock skew in the future")
+    let (seconds, rest) = (by / 1000, by % 1000);
+    format!("the clocks differ: Created lies {seconds}.{rest:03} s beyond the clock skew in the future")
 }
 
 #[test]

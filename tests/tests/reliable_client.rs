@@ -339,7 +339,7 @@ fn the_conversation_is_cancelled_after_the_last_message_has_arrived() {
     pair.open();
     assert_eq!(pair.client_told, [Told::Opened]);
     pair.client.abort();
-    let (mut out, paper) = (vec![0; 32_768], Paper { password: "wonder".into() });
+    let (mut out, paper) = (vec![0; 32_768], Paper { password: "wonder".into(), ..Paper::default() });
     let mut next = |pair: &mut SessionPair| loop {
         match pair.client.poll(pair.now, &paper, &mut out) {
             ClientAction::Transmit { exchange: Some(exchange), action, .. } => {

@@ -12,10 +12,10 @@ use aws_lc_rs::signature::{
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 use x509_cert::der::{Decode, Encode, oid::ObjectIdentifier};
-use x509_cert::ext::pkix::SubjectKeyIdentifier;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
 
 use crate::error::{LoadError, LoadProblem};
-use crate::name::{Name, decimal_to_bytes};
+use crate::name::{Name, bytes_to_decimal, decimal_to_bytes};
 use crate::read_file;
 use soap_session_core::crypto::AsymmetricSignature;
 use soap_session_core::secure::{CertificateReference, CredentialError};
@@ -28,6 +28,8 @@ pub const MIN_TRANSPORT_KEY_BITS: u32 = 2048;
 /// Most bits of any RSA key: what WCF's suites allow.
 pub const MAX_KEY_BITS: u32 = 4096;
 
+const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// An X.509 certificate with an RSA key of [`MIN_SIGNING_KEY_BITS`] to [`MAX_KEY_BITS`] bits.
@@ -37,11 +39,17 @@ pub struct Certificate {
     thumbprint: [u8; 20],
     subject_key_identifier: Option<Vec<u8>>,
     issuer: Option<Name>,
+    /// As .NET writes it: the parts are apart by a comma and a space.
+    issuer_text: String,
     serial: Vec<u8>,
+    /// Decimal.
+    serial_text: String,
     not_before: SystemTime,
     not_after: SystemTime,
     key_bits: u32,
     subject_public_key_info: Vec<u8>,
+    signs: bool,
+    authenticates_clients: bool,
 }
 
 impl Certificate {
@@ -65,17 +73,29 @@ impl Certificate {
             .map_err(|_| LoadProblem::BadCertificate)?
             .map(|(_, identifier)| identifier.0.as_bytes().to_vec());
         let serial = body.serial_number().as_bytes();
-        let significant = serial.iter().skip_while(|byte| **byte == 0).copied().collect();
+        let significant: Vec<u8> = serial.iter().skip_while(|byte| **byte == 0).copied().collect();
+        let mut issuer_parts: Vec<String> = body.issuer().iter_rdn().map(ToString::to_string).collect();
+        issuer_parts.reverse();
+        // What an extension does not exclude is allowed.
+        let usage = body.get_extension::<KeyUsage>().map_err(|_| LoadProblem::BadCertificate)?;
+        let signs = usage.is_none_or(|(_, usage)| usage.digital_signature() || usage.non_repudiation());
+        let extended = body.get_extension::<ExtendedKeyUsage>().map_err(|_| LoadProblem::BadCertificate)?;
+        let authenticates_clients =
+            extended.is_none_or(|(_, usage)| usage.0.iter().any(|usage| [CLIENT_AUTH, ANY_USAGE].contains(usage)));
         Ok(Self {
             der: der.to_vec(),
             thumbprint: thumbprint(der),
             subject_key_identifier,
             // A name that cannot be read back only means that nobody can refer to the certificate by it.
             issuer: Name::parse(body.issuer().to_string().as_bytes()),
+            issuer_text: issuer_parts.join(", "),
+            serial_text: bytes_to_decimal(&significant),
             serial: significant,
             not_before: body.validity().not_before.to_system_time(),
             not_after: body.validity().not_after.to_system_time(),
             key_bits,
+            signs,
+            authenticates_clients,
             subject_public_key_info: key.to_der().map_err(|_| LoadProblem::BadCertificate)?,
         })
     }
@@ -119,6 +139,17 @@ impl Certificate {
         self.subject_key_identifier.as_deref()
     }
 
+    /// How messages name it that do not carry it: by its SubjectKeyIdentifier or, without one, by issuer and serial number.
+    pub(crate) fn name(&self) -> CertificateReference<'_> {
+        match self.subject_key_identifier() {
+            Some(identifier) => CertificateReference::SubjectKeyIdentifier(identifier),
+            None => CertificateReference::IssuerSerial {
+                issuer: self.issuer_text.as_bytes(),
+                serial: self.serial_text.as_bytes(),
+            },
+        }
+    }
+
     /// Bits of the RSA modulus.
     pub fn key_bits(&self) -> u32 {
         self.key_bits
@@ -127,6 +158,26 @@ impl Certificate {
     /// Does the validity period include this time?
     pub fn is_valid_at(&self, time: SystemTime) -> bool {
         self.not_before <= time && time <= self.not_after
+    }
+
+    /// The validity period's first second.
+    pub fn not_before(&self) -> SystemTime {
+        self.not_before
+    }
+
+    /// The validity period's last second.
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after
+    }
+
+    /// Does its key usage allow signatures of messages? Without the extension everything is allowed.
+    pub fn signs(&self) -> bool {
+        self.signs
+    }
+
+    /// Does its extended key usage allow it to a client? Without the extension everything is allowed.
+    pub fn authenticates_clients(&self) -> bool {
+        self.authenticates_clients
     }
 
     /// Does a message that says this mean this certificate?
@@ -156,14 +207,7 @@ impl Certificate {
         digest: &[u8],
         signature: &[u8],
     ) -> Result<(), CredentialError> {
-        let (parameters, hash): (&'static RsaParameters, _) = match algorithm {
-            AsymmetricSignature::RsaSha1 => (&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, &SHA1_FOR_LEGACY_USE_ONLY),
-            AsymmetricSignature::RsaSha256 => (&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, &SHA256),
-        };
-        let digest = Digest::import_less_safe(digest, hash).map_err(|_| CredentialError::BadSignature)?;
-        UnparsedPublicKey::new(parameters, &self.subject_public_key_info)
-            .verify_digest(&digest, signature)
-            .map_err(|_| CredentialError::BadSignature)
+        verify(&self.subject_public_key_info, algorithm, digest, signature)
     }
 
     /// The public key as DER `SubjectPublicKeyInfo`.
@@ -197,4 +241,21 @@ pub(crate) fn check_bits(bits: u32, minimum: u32) -> Result<(), LoadProblem> {
         return Err(LoadProblem::KeyTooLarge { bits, maximum: MAX_KEY_BITS });
     }
     Ok(())
+}
+
+/// Did the holder of the key in `public` (`SubjectPublicKeyInfo`, DER) sign `digest`?
+pub(crate) fn verify(
+    public: &[u8],
+    algorithm: AsymmetricSignature,
+    digest: &[u8],
+    signature: &[u8],
+) -> Result<(), CredentialError> {
+    let (parameters, hash): (&'static RsaParameters, _) = match algorithm {
+        AsymmetricSignature::RsaSha1 => (&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, &SHA1_FOR_LEGACY_USE_ONLY),
+        AsymmetricSignature::RsaSha256 => (&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, &SHA256),
+    };
+    let digest = Digest::import_less_safe(digest, hash).map_err(|_| CredentialError::BadSignature)?;
+    UnparsedPublicKey::new(parameters, public)
+        .verify_digest(&digest, signature)
+        .map_err(|_| CredentialError::BadSignature)
 }

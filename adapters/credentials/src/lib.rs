@@ -8,7 +8,9 @@ mod certificate;
 mod error;
 mod name;
 mod private_key;
+mod signing;
 mod store;
+mod validation;
 
 use std::fs::File;
 use std::io::Read;
@@ -20,8 +22,11 @@ pub use certificate::{Certificate, MAX_KEY_BITS, MIN_SIGNING_KEY_BITS, MIN_TRANS
 pub use error::{LoadError, LoadProblem};
 pub use private_key::PrivateKey;
 pub use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
-pub use soap_session_core::secure::{CertificateReference, CredentialError, Credentials};
+pub use soap_session_core::secure::{
+    CertificateProblem, CertificateReference, CredentialError, Credentials, OwnCertificate,
+};
 pub use store::{CredentialStore, UserCheck};
+pub use validation::{CertificateCheck, CertificateValidation};
 
 /// Most bytes of a certificate or key file.
 pub const MAX_FILE: u64 = 1 << 20;

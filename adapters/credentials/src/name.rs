@@ -137,6 +137,24 @@ pub(crate) fn decimal_to_bytes(digits: &[u8]) -> Option<Vec<u8>> {
     Some(little_endian)
 }
 
+/// Decimal digits of a number of any length, its bytes the greatest first.
+pub(crate) fn bytes_to_decimal(bytes: &[u8]) -> String {
+    let mut digits = vec![0u8];
+    for byte in bytes {
+        let mut carry = u32::from(*byte);
+        for digit in &mut digits {
+            carry += u32::from(*digit) * 256;
+            *digit = (carry % 10) as u8;
+            carry /= 10;
+        }
+        while carry > 0 {
+            digits.push((carry % 10) as u8);
+            carry /= 10;
+        }
+    }
+    digits.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Name, decimal_to_bytes};

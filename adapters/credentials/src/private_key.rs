@@ -16,7 +16,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::certificate::{MIN_TRANSPORT_KEY_BITS, check_bits};
 use crate::error::{LoadError, LoadProblem};
 use crate::read_file;
-use soap_session_core::crypto::KeyTransport;
+use crate::signing::SigningKey;
+use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
 use soap_session_core::secure::CredentialError;
 
 /// Bytes of the longest RSA modulus: 4096 bits.
@@ -24,13 +25,14 @@ const MAX_MODULUS: usize = 512;
 /// Bytes of the key that stands in for one that PKCS#1 v1.5 could not unwrap.
 const STAND_IN: usize = 32;
 
-/// An RSA private key of [`MIN_TRANSPORT_KEY_BITS`] to [`crate::MAX_KEY_BITS`] bits that unwraps keys. The library that
+/// An RSA private key of [`MIN_TRANSPORT_KEY_BITS`] to [`crate::MAX_KEY_BITS`] bits that unwraps keys and signs. The library that
 /// holds it wipes it when it is dropped; nothing here prints it.
 pub struct PrivateKey {
     public: Vec<u8>,
     size: usize,
     oaep: OaepPrivateDecryptingKey,
     pkcs1: Pkcs1PrivateDecryptingKey,
+    signing: SigningKey,
     stand_in: hmac::Key,
 }
 
@@ -47,12 +49,15 @@ impl PrivateKey {
         };
         let bits = u32::try_from(key.key_size_bits()).unwrap_or(u32::MAX);
         check_bits(bits, MIN_TRANSPORT_KEY_BITS)?;
+        let pkcs8: Pkcs8V1Der<'_> = key.as_der().map_err(|_| LoadProblem::BadPrivateKey)?;
+        let signing = SigningKey::from_pkcs8(pkcs8.as_ref())?;
         let public: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| LoadProblem::BadPrivateKey)?;
         Ok(Self {
             public: public.as_ref().to_vec(),
             size: key.key_size_bytes(),
             oaep: OaepPrivateDecryptingKey::new(key.clone()).map_err(|_| LoadProblem::BadPrivateKey)?,
             pkcs1: Pkcs1PrivateDecryptingKey::new(key).map_err(|_| LoadProblem::BadPrivateKey)?,
+            signing,
             stand_in: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
                 .map_err(|_| LoadProblem::NoRandomness)?,
         })
@@ -102,6 +107,38 @@ impl PrivateKey {
     /// The public half as DER `SubjectPublicKeyInfo`.
     pub(crate) fn subject_public_key_info(&self) -> &[u8] {
         &self.public
+    }
+
+    /// Signs `digest` with RSA PKCS#1 v1.5 into `out` and returns the signature's length, in bytes.
+    ///
+    /// # Errors
+    /// [`CredentialError::Room`] when `out` is too small, [`CredentialError::Unsupported`] when `digest` has not the
+    /// algorithm's length.
+    pub fn sign(
+        &self,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        self.signing.sign(algorithm, digest, out)
+    }
+
+    /// Did the holder of this key sign `digest`?
+    ///
+    /// # Errors
+    /// [`CredentialError::BadSignature`].
+    pub fn verify(
+        &self,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        crate::certificate::verify(&self.public, algorithm, digest, signature)
+    }
+
+    /// Length of the modulus and of every signature, in bytes.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// Unwraps `wrapped` into `out` and returns the key's length, in bytes.

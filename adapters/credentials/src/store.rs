@@ -8,8 +8,9 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, Pkcs1PublicEnc
 use crate::certificate::{Certificate, MIN_TRANSPORT_KEY_BITS, check_bits};
 use crate::error::{LoadError, LoadProblem};
 use crate::private_key::PrivateKey;
+use crate::validation::{CertificateValidation, Trust};
 use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
-use soap_session_core::secure::{CertificateReference, CredentialError, Credentials};
+use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, OwnCertificate};
 
 /// Answers whether a name and a password belong together.
 pub type UserCheck = dyn Fn(&str, &str) -> bool + Send + Sync;
@@ -29,16 +30,42 @@ pub type UserCheck = dyn Fn(&str, &str) -> bool + Send + Sync;
 #[derive(Default)]
 pub struct CredentialStore {
     keys: Vec<(Certificate, PrivateKey)>,
-    service: Option<Service>,
-    trusted: Vec<Certificate>,
+    own: Option<(Certificate, PrivateKey)>,
+    service: Option<Recipient>,
+    trust: Trust,
     users: Option<Box<UserCheck>>,
     clock: Option<Box<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
-struct Service {
+/// A certificate to encrypt for.
+struct Recipient {
     certificate: Certificate,
     oaep: OaepPublicEncryptingKey,
     pkcs1: Pkcs1PublicEncryptingKey,
+}
+
+impl Recipient {
+    fn new(certificate: Certificate) -> Result<Self, LoadError> {
+        check_bits(certificate.key_bits(), MIN_TRANSPORT_KEY_BITS)?;
+        let key = PublicEncryptingKey::from_der(certificate.subject_public_key_info())
+            .map_err(|_| LoadProblem::BadCertificate)?;
+        Ok(Self {
+            certificate,
+            oaep: OaepPublicEncryptingKey::new(key.clone()).map_err(|_| LoadProblem::BadCertificate)?,
+            pkcs1: Pkcs1PublicEncryptingKey::new(key).map_err(|_| LoadProblem::BadCertificate)?,
+        })
+    }
+
+    fn wrap(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let needed = self.oaep.ciphertext_size();
+        let out = out.get_mut(..needed).ok_or(CredentialError::Room { needed })?;
+        // The only way to fail is a key too long for the padding, which no suite has.
+        let wrapped = match transport {
+            KeyTransport::RsaOaepMgf1p => self.oaep.encrypt(&OAEP_SHA1_MGF1SHA1, key, out, None),
+            KeyTransport::Rsa15 => self.pkcs1.encrypt(key, out),
+        };
+        wrapped.map(|bytes| bytes.len()).map_err(|_| CredentialError::Unsupported)
+    }
 }
 
 impl CredentialStore {
@@ -60,27 +87,54 @@ impl CredentialStore {
         Ok(self)
     }
 
+    /// The certificate by which this side proves itself, and its key: a client's, or a service's where it signs its answers
+    /// (WSS 1.0). A second call replaces the first.
+    ///
+    /// # Errors
+    /// [`LoadProblem::KeyOfAnotherCertificate`] if the two do not belong together.
+    pub fn with_own(mut self, certificate: Certificate, key: PrivateKey) -> Result<Self, LoadError> {
+        if certificate.subject_public_key_info() != key.subject_public_key_info() {
+            return Err(LoadProblem::KeyOfAnotherCertificate.into());
+        }
+        self.own = Some((certificate, key));
+        Ok(self)
+    }
+
     /// Client: the certificate of the service. Giving it is trusting it; neither its chain nor its validity period is
     /// checked. A second call replaces the first.
     ///
     /// # Errors
     /// [`LoadProblem::KeyTooSmall`] if its key has fewer than [`MIN_TRANSPORT_KEY_BITS`] bits.
     pub fn with_service(mut self, certificate: Certificate) -> Result<Self, LoadError> {
-        check_bits(certificate.key_bits(), MIN_TRANSPORT_KEY_BITS)?;
-        let key = PublicEncryptingKey::from_der(certificate.subject_public_key_info())
-            .map_err(|_| LoadProblem::BadCertificate)?;
-        self.service = Some(Service {
-            certificate,
-            oaep: OaepPublicEncryptingKey::new(key.clone()).map_err(|_| LoadProblem::BadCertificate)?,
-            pkcs1: Pkcs1PublicEncryptingKey::new(key).map_err(|_| LoadProblem::BadCertificate)?,
-        });
+        self.service = Some(Recipient::new(certificate)?);
         Ok(self)
     }
 
-    /// Service: trusts this client certificate while it is valid: WCF's `PeerTrust`. Trust by chain (`ChainTrust`, WCF's
-    /// default) is not built: a certificate that was not added here is refused, whoever issued it.
+    /// Service: trusts this client certificate while it is valid: WCF's `PeerTrust`.
     pub fn with_trusted(mut self, certificate: Certificate) -> Self {
-        self.trusted.push(certificate);
+        self.trust.peers.push(certificate);
+        self
+    }
+
+    /// Service: trusts client certificates that this authority (a certificate, DER) issued, while they are valid: WCF's
+    /// `ChainTrust`.
+    ///
+    /// # Errors
+    /// [`LoadProblem::BadCertificate`].
+    pub fn with_authority(mut self, der: &[u8]) -> Result<Self, LoadError> {
+        self.trust.add_authority(der)?;
+        Ok(self)
+    }
+
+    /// Service: a certificate (DER) that may stand between an authority and a client's. It is not trusted by itself.
+    pub fn with_intermediate(mut self, der: &[u8]) -> Self {
+        self.trust.add_intermediate(der);
+        self
+    }
+
+    /// Service: how client certificates are validated. The default is [`CertificateValidation::PeerOrChainTrust`].
+    pub fn with_validation(mut self, mode: CertificateValidation) -> Self {
+        self.trust.mode = mode;
         self
     }
 
@@ -110,26 +164,53 @@ impl Credentials for CredentialStore {
         wrapped: &[u8],
         out: &mut [u8],
     ) -> Result<usize, CredentialError> {
-        let named = self.keys.iter().find(|(certificate, _)| certificate.is_named_by(recipient));
+        // A client's own certificate is one to encrypt for too, under WSS 1.0.
+        let named = self.keys.iter().chain(&self.own).find(|(certificate, _)| certificate.is_named_by(recipient));
         let (_, key) = named.ok_or(CredentialError::UnknownCertificate)?;
         key.unwrap(transport, wrapped, out)
     }
 
     fn wrap_key(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
-        let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
-        let needed = service.oaep.ciphertext_size();
-        let out = out.get_mut(..needed).ok_or(CredentialError::Room { needed })?;
-        // The only way to fail is a key too long for the padding, which no suite has.
-        let wrapped = match transport {
-            KeyTransport::RsaOaepMgf1p => service.oaep.encrypt(&OAEP_SHA1_MGF1SHA1, key, out, None),
-            KeyTransport::Rsa15 => service.pkcs1.encrypt(key, out),
-        };
-        wrapped.map(|bytes| bytes.len()).map_err(|_| CredentialError::Unsupported)
+        self.service.as_ref().ok_or(CredentialError::Unsupported)?.wrap(transport, key, out)
     }
 
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
         let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
         Ok(service.certificate.thumbprint())
+    }
+
+    fn service_name(&self) -> Result<CertificateReference<'_>, CredentialError> {
+        let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
+        Ok(service.certificate.name())
+    }
+
+    fn wrap_key_for(
+        &self,
+        recipient: &[u8],
+        transport: KeyTransport,
+        key: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        let certificate = Certificate::from_der(recipient).map_err(|_| CredentialError::Unsupported)?;
+        Recipient::new(certificate).map_err(|_| CredentialError::Unsupported)?.wrap(transport, key, out)
+    }
+
+    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let certificate = Certificate::from_der(certificate).map_err(|_| CredentialError::Unsupported)?;
+        let identifier = certificate.subject_key_identifier().ok_or(CredentialError::Unsupported)?;
+        let room = out.get_mut(..identifier.len()).ok_or(CredentialError::Room { needed: identifier.len() })?;
+        room.copy_from_slice(identifier);
+        Ok(identifier.len())
+    }
+
+    fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
+        let (certificate, key) = self.own.as_ref().ok_or(CredentialError::NoCertificate)?;
+        Ok(OwnCertificate { der: certificate.der(), signature_len: key.size(), name: certificate.name() })
+    }
+
+    fn sign(&self, algorithm: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let (_, key) = self.own.as_ref().ok_or(CredentialError::NoCertificate)?;
+        key.sign(algorithm, digest, out)
     }
 
     fn verify_signature(
@@ -139,17 +220,40 @@ impl Credentials for CredentialStore {
         digest: &[u8],
         signature: &[u8],
     ) -> Result<(), CredentialError> {
-        let certificate = self.trusted.iter().find(|certificate| certificate.is_named_by(signer));
-        let certificate = match (certificate, signer) {
-            (Some(certificate), _) => certificate,
-            // We have been shown it; it is only that nobody vouches for it.
-            (None, CertificateReference::Der(_)) => return Err(CredentialError::NotTrusted),
-            (None, _) => return Err(CredentialError::UnknownCertificate),
+        let shown;
+        let certificate = match signer {
+            // What is shown is read, unless it is known.
+            CertificateReference::Der(der) => match self.trust.peers.iter().find(|peer| peer.der() == der) {
+                Some(known) => known,
+                None => {
+                    shown = Certificate::from_der(der).map_err(|_| CredentialError::NotTrusted)?;
+                    &shown
+                }
+            },
+            CertificateReference::ThumbprintSha1(_)
+            | CertificateReference::SubjectKeyIdentifier(_)
+            | CertificateReference::IssuerSerial { .. } => {
+                let known = self.trust.peers.iter().find(|peer| peer.is_named_by(signer));
+                known.ok_or(CredentialError::UnknownCertificate)?
+            }
         };
-        if !certificate.is_valid_at(self.now()) {
+        self.trust.judge(certificate, self.now())?;
+        certificate.verify(algorithm, digest, signature)
+    }
+
+    fn verify_service_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        // Giving it was trusting it; it is this one and no other.
+        let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
+        if !service.certificate.is_named_by(signer) {
             return Err(CredentialError::NotTrusted);
         }
-        certificate.verify(algorithm, digest, signature)
+        service.certificate.verify(algorithm, digest, signature)
     }
 
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
@@ -162,8 +266,11 @@ impl fmt::Debug for CredentialStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialStore")
             .field("keys", &self.keys)
+            .field("own", &self.own)
             .field("service", &self.service.as_ref().map(|service| &service.certificate))
-            .field("trusted", &self.trusted)
+            .field("validation", &self.trust.mode)
+            .field("trusted", &self.trust.peers)
+            .field("authorities", &self.trust.authorities())
             .field("checks_users", &self.users.is_some())
             .finish()
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use soap_session_credentials::{
-    AsymmetricSignature, Certificate, CertificateReference, CredentialError, CredentialStore, Credentials,
-    KeyTransport, LoadProblem, PrivateKey,
+    AsymmetricSignature, Certificate, CertificateProblem, CertificateReference, CredentialError, CredentialStore,
+    Credentials, KeyTransport, LoadProblem, PrivateKey,
 };
 
 /// 2027-01-15, inside every test certificate's validity.
@@ -231,15 +231,17 @@ fn only_a_valid_and_known_certificate_is_trusted() {
         store.verify_signature(signer, AsymmetricSignature::RsaSha1, &digest, &signature)
     };
     let nobody = trusting("service");
-    assert_eq!(ask(&nobody, by_value), Err(CredentialError::NotTrusted));
+    let refused =
+        |problem| Err(CredentialError::Certificate { thumbprint: certificate("client").thumbprint(), problem });
+    assert_eq!(ask(&nobody, by_value), refused(CertificateProblem::NotTrusted));
     let by_name = CertificateReference::ThumbprintSha1(&client.thumbprint());
     assert_eq!(ask(&nobody, by_name), Err(CredentialError::UnknownCertificate));
     // Valid from 2026-11-21 01:41:39 to 2036-11-18 01:41:39 UTC.
     for (time, expected) in [
-        (1_795_225_298, Err(CredentialError::NotTrusted)),
+        (1_795_225_298, refused(CertificateProblem::NotYetValid)),
         (1_795_225_299, Ok(())),
         (2_110_585_299, Ok(())),
-        (2_110_585_300, Err(CredentialError::NotTrusted)),
+        (2_110_585_300, refused(CertificateProblem::Expired)),
     ] {
         let store = trusting("client").with_clock(move || SystemTime::UNIX_EPOCH + Duration::from_secs(time));
         assert_eq!(ask(&store, by_value), expected, "{time}");
@@ -318,6 +320,6 @@ fn nothing_secret_is_printed() {
     assert_eq!(
         text,
         "CredentialStore { keys: [(Certificate(de2ca27e80621216f21b7fb3213519c4b6b0b9d1, 2048 bits), \
-         PrivateKey(256 bytes))], service: None, trusted: [], checks_users: true }"
+         PrivateKey(256 bytes))], own: None, service: None, validation: PeerOrChainTrust, trusted: [], authorities: 0, checks_users: true }"
     );
 }

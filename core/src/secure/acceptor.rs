@@ -11,14 +11,15 @@
 //! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
 
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
-use super::binding::{AcceptorSettings, Binding, Bootstrap, KeyEntropyMode};
+use super::binding::{AcceptorSettings, Binding, KeyEntropyMode};
+use super::bootstrap::bootstrap_key;
 use super::context_name::ContextName;
-use super::conversation::{Misuse, UrnUuid, combined_key, octets, signature_value, trust_request};
+use super::conversation::{Misuse, UrnUuid, combined_key, octets, trust_request};
 use super::emit::UniqueIds;
 use super::exchange::{Exchange, Outgoing};
-use super::keyring::Keyring;
+use super::keyring::{Keyring, decoy_key};
 use super::open::open;
-use super::opened::{Endorser, OpenContext, Opened, ProtectionToken};
+use super::opened::{OpenContext, Opened};
 use super::peek::{Peek, peek};
 use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::renewed::RenewedKeys;
@@ -26,9 +27,10 @@ use super::replay::ReplayTable;
 use super::server_session::{Generation, KeyUse, Session, SessionId, UserDigest};
 use super::{Credentials, Element, Encryption, Policy, Refusal, WireFault};
 use crate::chance::{Chance, Entropy, ShardMark, Uuid};
-use crate::crypto::{Backend, RustCrypto, SecretKey, p_sha1};
+use crate::crypto::{Backend, RustCrypto, SecretKey};
 use crate::soap::RequestType;
 use crate::time::{Deadline, Instant, UnixMillis, Wall};
+use core::fmt::Write;
 use core::marker::PhantomData;
 use heapless::{String, Vec};
 
@@ -331,9 +333,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             }
         };
         let opened = self.open(now, credentials, message, &policy)?;
-        let ProtectionToken::SecurityContext(name) = &opened.token else {
-            return Err(Refusal::TokenMismatch.into());
-        };
+        let name = opened.session_context().ok_or(Refusal::TokenMismatch)?;
         let wall = self.wall.at(now);
         let rollover = self.settings.key_rollover_interval;
         let can_renew = self.settings.can_renew;
@@ -413,7 +413,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let policy = self.binding.bootstrap_policy(false, true);
         let opened = self.open(now, credentials, message, &policy)?;
         let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
-        let Some(Endorser::SecurityContext(name)) = &opened.endorser else {
+        let Some(name) = opened.endorsing_context() else {
             return Err(Refusal::Missing(Element::EndorsingSignature).into());
         };
         let target = trust_request(message, &opened, &self.binding)
@@ -556,23 +556,15 @@ fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
     Rejection { refusal: Refusal::InvalidTrustRequest, answer }
 }
 
-/// The key of the bootstrap, and what its answer has to confirm.
-fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstrap) -> Result<BootstrapKey, Refusal> {
-    let ProtectionToken::EncryptedKey { sha1, key } = &opened.token else { return Err(Refusal::TokenMismatch) };
-    let mut confirmations = Vec::new();
-    if bootstrap.confirms_signatures() {
-        let endorsing = opened.endorsing_signature.and_then(|span| signature_value(span.of(message)));
-        for value in [Some(opened.signature), endorsing].into_iter().flatten() {
-            let _ = confirmations.push(value);
-        }
-    }
-    Ok(BootstrapKey { sha1: *sha1, key: key.clone(), confirmations })
-}
-
-/// The user who sent the message; empty for an anonymous one. A name longer than the table's is cut: it only has to be the
-/// same at every renewal.
+/// The user who sent the message, or the SHA-256 of the certificate that endorsed it; empty for an anonymous one. A name
+/// longer than the table's is cut: it only has to be the same at every renewal.
 fn user_of(message: &[u8], opened: &Opened) -> String<128> {
     let mut user = String::new();
+    if let Some(certificate) = opened.endorsing_certificate() {
+        for byte in certificate {
+            let _ = write!(user, "{byte:02x}");
+        }
+    }
     if let Some(known) = opened.user {
         for character in core::str::from_utf8(known.name.of(message)).unwrap_or("").chars() {
             if user.push(character).is_err() {
@@ -603,8 +595,6 @@ impl<const KEYS: usize, B: Backend> Keyring for SessionKeyring<'_, KEYS, B> {
     }
 
     fn decoy(&self, sha1: &[u8; 20]) -> SecretKey {
-        let mut key = SecretKey::zeroed(self.len).unwrap_or_default();
-        p_sha1::<B>(self.decoy.as_bytes(), &[], sha1, 0, key.as_mut_bytes());
-        key
+        decoy_key::<B>(self.decoy, self.len, sha1)
     }
 }

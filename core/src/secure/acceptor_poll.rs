@@ -3,17 +3,16 @@
 use super::acceptor::Acceptor;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange};
 use super::binding::KeyEntropyMode;
+use super::bootstrap::{Answering, seal_answer};
 use super::conversation::UrnUuid;
 use super::emit::{Id, IdText};
 use super::exchange::{Exchange, Outgoing};
 use super::phase::{AcceptorEvent, AcceptorPhase};
-use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp};
+use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken};
 use super::seal::seal;
 use super::server_session::{Session, SessionId};
-use super::session_keys::KeyPair;
 use super::trust::{ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};
 use super::{ProtectionOrder, SessionMessage};
-use crate::base64;
 use crate::chance::Entropy;
 use crate::crypto::Backend;
 use crate::soap::fault::{FaultForm, write_fault_body, write_fault_envelope};
@@ -234,11 +233,13 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         // As short as they are kept, they are made for one message.
         let (session_keys, key, instance) = (session.keys(), session.current.key(), session.current.instance());
         let keys = if binding.derived_keys { session_keys.keys() } else { MessageKeys::Underived(&key) };
-        let token = SigningToken::ExternalContext {
+        let context = SigningToken::ExternalContext {
             identifier: session.identifier.as_bytes(),
             instance: instance.as_ref().map(UrnUuid::as_bytes),
         };
-        let protection = self.protection(binding.order, token, keys, &[]);
+        let over_transport = binding.bootstrap.over_transport();
+        let (token, keys) = if over_transport { (SigningToken::Transport, MessageKeys::None) } else { (context, keys) };
+        let protection = self.protection(binding.order, token, keys);
         self.seal(message, &protection, out)
     }
 
@@ -251,19 +252,15 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         body: &[u8],
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        let binding = &self.acceptor.binding;
-        let pair = KeyPair::fresh::<B>(&key.key, binding.suite, self.entropy);
-        let keys = if binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(&key.key) };
-        let mut texts = [[0u8; 44]; 2];
-        let mut confirmations: Vec<&[u8], 2> = Vec::new();
-        for (value, text) in key.confirmations.iter().zip(&mut texts) {
-            let len = base64::encode(value.as_bytes(), text).ok_or(SealError::TooMany)?;
-            let _ = confirmations.push(text.get(..len).unwrap_or(&[]));
-        }
-        let token = SigningToken::EncryptedKeySha1(&key.sha1);
-        let protection = self.protection(ProtectionOrder::default(), token, keys, &confirmations);
         let headers = self.headers(open, action);
-        self.seal(&SessionMessage { headers: &headers, body, encrypt_body: true }, &protection, out)
+        let answer = Answering {
+            binding: &self.acceptor.binding,
+            // The bootstrap of a secure conversation keeps the default order.
+            order: ProtectionOrder::default(),
+            wall: self.wall,
+            message: SessionMessage { headers: &headers, body, encrypt_body: true },
+        };
+        seal_answer::<B>(&answer, key, self.ids, self.entropy, out)
     }
 
     fn protection<'k>(
@@ -271,22 +268,20 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         order: ProtectionOrder,
         token: SigningToken<'k>,
         keys: MessageKeys<'k>,
-        confirmations: &'k [&'k [u8]],
     ) -> Protection<'k> {
         let binding = &self.acceptor.binding;
-        let id = Id::Unique(self.ids.next_id());
-        let expires = self.wall.after(binding.clock.timestamp_validity);
         Protection {
             suite: binding.suite,
             version: binding.version,
             order,
             bsp: binding.bsp,
-            timestamp: Timestamp { id, created: self.wall, expires },
+            timestamp: binding.timestamp(self.wall, self.ids),
             token,
             keys,
             username: None,
+            certificate: None,
             endorsing: None,
-            confirmations,
+            confirmations: &[],
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a service owes to the exchanges that are open.
 
-use super::SignatureValue;
+use super::confirmation::ToConfirm;
 use super::conversation::UrnUuid;
 use super::emit::UniqueId;
 use super::exchange::Exchange;
@@ -11,13 +11,19 @@ use crate::soap::{Fault, ScVersion};
 use crate::time::UnixMillis;
 use heapless::Vec;
 
-/// The request's bootstrap: the key that its answer is protected with.
+/// The request's bootstrap: what its answer is protected with.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct BootstrapKey {
-    pub(super) sha1: [u8; 20],
-    pub(super) key: SecretKey,
-    /// What the answer confirms, where the bootstrap confirms signatures.
-    pub(super) confirmations: Vec<SignatureValue, 2>,
+#[allow(clippy::large_enum_variant, reason = "there is no heap to put the larger one on")]
+pub(super) enum BootstrapKey {
+    /// The key that the client wrapped for the service's certificate.
+    Wrapped {
+        sha1: [u8; 20],
+        key: SecretKey,
+        /// What the answer confirms, where the bootstrap confirms signatures.
+        confirmations: ToConfirm,
+    },
+    /// None: the transport protects the answer.
+    Transport,
 }
 
 /// A token that was made, on its way to the client.

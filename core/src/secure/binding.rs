@@ -1,8 +1,11 @@
 //! What both sides of a secure conversation have to agree on, and each side's own settings, with WCF's defaults.
 
-use super::{ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+use super::emit::{Id, UniqueIds};
+use super::protection::Timestamp;
+use super::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer};
 use crate::crypto::{AlgorithmSuite, SuiteSet};
 use crate::soap::{AddressingVersion, ScVersion, SoapVersion};
+use crate::time::UnixMillis;
 use crate::xml::Limits;
 use core::time::Duration;
 
@@ -14,12 +17,52 @@ pub enum Bootstrap {
     AnonymousForCertificate,
     /// As above, with a user name and password inside (`UserNameForCertificate`).
     UserNameForCertificate,
+    /// As the first, and a client's certificate endorses the message with a second signature (`MutualCertificate`, WSS 1.1).
+    MutualCertificate,
+    /// Either side signs with its certificate and encrypts for the other's (`MutualCertificate`, WSS 1.0). It protects single
+    /// messages only: WCF's bindings that use it have no session.
+    MutualCertificate10,
+    /// The transport protects messages; the client signs each message's timestamp and address with its certificate
+    /// (`CertificateOverTransport`).
+    CertificateOverTransport,
+    /// The transport protects messages; each carries a user name and password (`UserNameOverTransport`).
+    UserNameOverTransport,
 }
 
 impl Bootstrap {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::AnonymousForCertificate,
+        Self::UserNameForCertificate,
+        Self::MutualCertificate,
+        Self::MutualCertificate10,
+        Self::CertificateOverTransport,
+        Self::UserNameOverTransport,
+    ];
+
     /// `RequireSignatureConfirmation` of the authentication mode (reference: WCF AuthenticationMode table).
     pub const fn confirms_signatures(self) -> bool {
-        matches!(self, Self::AnonymousForCertificate)
+        matches!(self, Self::AnonymousForCertificate | Self::MutualCertificate)
+    }
+
+    /// Does the client prove itself with a certificate?
+    pub const fn client_certificate(self) -> bool {
+        matches!(self, Self::MutualCertificate | Self::MutualCertificate10 | Self::CertificateOverTransport)
+    }
+
+    /// Do certificates make the primary signatures (WSS 1.0)?
+    pub const fn asymmetric(self) -> bool {
+        matches!(self, Self::MutualCertificate10)
+    }
+
+    /// Does the client prove itself with a user name and a password?
+    pub const fn user_name(self) -> bool {
+        matches!(self, Self::UserNameForCertificate | Self::UserNameOverTransport)
+    }
+
+    /// Does the transport protect the messages? It must then be TLS; nothing here can see whether it is.
+    pub const fn over_transport(self) -> bool {
+        matches!(self, Self::CertificateOverTransport | Self::UserNameOverTransport)
     }
 }
 
@@ -100,15 +143,29 @@ impl Binding {
         (self.suite.default_key_bits() / 8) as usize
     }
 
-    /// What a session's message has to be like.
+    /// What a session's message to the service has to be like. Over a protected transport only those are endorsed.
     pub(super) fn session_policy(&self, body: Encryption) -> Policy {
         Policy {
             layout: self.layout,
             body,
             clock: self.clock,
             underived_keys: !self.derived_keys,
+            transport: self.bootstrap.over_transport(),
+            endorsement: self.bootstrap.over_transport(),
             ..Policy::session(SuiteSet::only(self.suite), self.version, self.order)
         }
+    }
+
+    /// What a session's message from the service has to be like, `policy` being that of messages to it.
+    pub(super) fn answering(&self, policy: Policy) -> Policy {
+        Policy { endorsement: false, ..policy }
+    }
+
+    /// The timestamp of a message that is sent at `created`.
+    pub(super) fn timestamp(&self, created: UnixMillis, ids: &mut UniqueIds) -> Timestamp {
+        // WCF's transport security numbers it within the message.
+        let id = if self.bootstrap.over_transport() { Id::Local(0) } else { Id::Unique(ids.next_id()) };
+        Timestamp { id, created, expires: created.after(self.clock.timestamp_validity) }
     }
 
     /// What a cancellation or its answer has to be like: in clear, and the key need not be derived.
@@ -127,10 +184,26 @@ impl Binding {
         Policy {
             order: Some(ProtectionOrder::default()),
             confirmations,
-            username: !answer && self.bootstrap == Bootstrap::UserNameForCertificate,
+            username: !answer && self.bootstrap.user_name(),
             endorsement: renew && !answer,
+            signer: match (self.bootstrap.asymmetric(), answer) {
+                (false, _) => Signer::Symmetric,
+                (true, false) => Signer::Client,
+                (true, true) => Signer::Service,
+            },
+            underived_keys: self.bootstrap.asymmetric() || !self.derived_keys,
+            certificate: if self.bootstrap.client_certificate() && !self.bootstrap.asymmetric() && !answer {
+                CertificateUse::Required
+            } else {
+                CertificateUse::Refused
+            },
             ..self.session_policy(Encryption::Required)
         }
+    }
+
+    /// What a request or an answer of one-shot security has to be like: the bootstrap protects the application's messages.
+    pub(super) fn one_shot_policy(&self, answer: bool, body: Encryption) -> Policy {
+        Policy { order: Some(self.order), body, ..self.bootstrap_policy(answer, false) }
     }
 }
 

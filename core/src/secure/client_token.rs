@@ -204,6 +204,10 @@ impl Wrapped {
         Ok(Self { key, thumbprint, octets, sha1 })
     }
 
+    pub(super) const fn sha1(&self) -> &[u8; 20] {
+        &self.sha1
+    }
+
     pub(super) fn octets(&self) -> &[u8] {
         &self.octets
     }

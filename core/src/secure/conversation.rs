@@ -57,8 +57,10 @@ impl UrnUuid {
 pub enum Misuse {
     /// Not in this state.
     Phase(InitiatorPhase),
-    /// The bootstrap is UserNameForCertificate, and there is no user.
+    /// The bootstrap wants a user, and there is none.
     NoUser,
+    /// The bootstrap protects single messages only ([`OneShotClient`](super::OneShotClient)).
+    NoSession,
     /// An address is longer than 256 bytes.
     AddressTooLong,
     /// So many calls are under way already.
@@ -74,7 +76,8 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Phase(phase) => write!(f, "the conversation is {phase:?}: this cannot be done now"),
-            Self::NoUser => f.write_str("UserNameForCertificate needs a user name and a password"),
+            Self::NoUser => f.write_str("the bootstrap needs a user name and a password"),
+            Self::NoSession => f.write_str("the bootstrap protects single messages only: there is no session with it"),
             Self::AddressTooLong => f.write_str("the address is longer than 256 bytes"),
             Self::TooManyCalls { limit } => {
                 write!(f, "{limit} calls are under way, as many as there may be: wait for one")
@@ -137,6 +140,11 @@ pub enum Failure {
     Credential(CredentialError),
     /// The message to send cannot be sealed.
     Unsendable(SealError),
+    /// So many requests wait for their answers already.
+    TooManyCalls {
+        /// The limit, chosen at construction.
+        limit: u16,
+    },
     /// The buffer to seal into is too small.
     Room(Grow),
 }
@@ -160,6 +168,9 @@ impl fmt::Display for Failure {
             Self::KeyExpired => f.write_str("the key has to be renewed, and renewing is not allowed"),
             Self::Credential(error) => write!(f, "{error}"),
             Self::Unsendable(error) => write!(f, "{error}"),
+            Self::TooManyCalls { limit } => {
+                write!(f, "{limit} requests wait for their answers, as many as there may be")
+            }
             Self::Room(grow) => write!(f, "{grow}"),
         }
     }
@@ -171,7 +182,10 @@ impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
         match error {
             SealError::Grow(grow) => Self::Room(grow),
-            SealError::Xml(_) | SealError::TooMany | SealError::KeyLength => Self::Unsendable(error),
+            SealError::Credential(error) => Self::Credential(error),
+            SealError::Xml(_) | SealError::TooMany | SealError::KeyLength | SealError::NotOwed => {
+                Self::Unsendable(error)
+            }
         }
     }
 }

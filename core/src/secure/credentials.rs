@@ -30,8 +30,19 @@ pub enum CredentialError {
     WrongKey,
     /// The operation is not configured on this side, or the key has a kind or size that is not supported.
     Unsupported,
+    /// This side has to prove itself with a certificate and has none.
+    NoCertificate,
     /// The peer's certificate is not trusted.
     NotTrusted,
+    /// This certificate of the peer's is not accepted.
+    Certificate {
+        /// SHA-1 over its DER.
+        thumbprint: [u8; 20],
+        /// Why.
+        problem: CertificateProblem,
+    },
+    /// No certificate of ours has the thumbprint that the message names.
+    UnknownThumbprint([u8; 20]),
     /// The asymmetric signature does not verify.
     BadSignature,
     /// The user name or the password is wrong.
@@ -43,6 +54,34 @@ pub enum CredentialError {
     },
 }
 
+/// What is wrong with a peer's certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CertificateProblem {
+    /// Nobody who is trusted vouches for it.
+    NotTrusted,
+    /// Its validity period is over.
+    Expired,
+    /// Its validity period has not begun.
+    NotYetValid,
+    /// It is not meant for this: its key usage or extended key usage says so.
+    WrongUsage,
+}
+
+impl fmt::Display for CertificateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotTrusted => "is not trusted: neither it nor an authority that issued it was added",
+            Self::Expired => "has expired",
+            Self::NotYetValid => "is not valid yet",
+            Self::WrongUsage => "is not meant for this use: its key usage or extended key usage excludes it",
+        })
+    }
+}
+
+fn hex(f: &mut fmt::Formatter<'_>, octets: &[u8]) -> fmt::Result {
+    octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+}
+
 impl fmt::Display for CredentialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -50,6 +89,17 @@ impl fmt::Display for CredentialError {
             Self::WrongKey => f.write_str("our private key does not unwrap the key that was sent"),
             Self::Unsupported => {
                 f.write_str("this credential operation is not configured, or the key is of an unsupported kind or size")
+            }
+            Self::NoCertificate => f.write_str("a certificate of our own is needed here, and none is configured"),
+            Self::Certificate { thumbprint, problem } => {
+                f.write_str("the peer's certificate ")?;
+                hex(f, thumbprint)?;
+                write!(f, " {problem}")
+            }
+            Self::UnknownThumbprint(thumbprint) => {
+                f.write_str("none of our certificates has the thumbprint ")?;
+                hex(f, thumbprint)?;
+                f.write_str(", which the message names")
             }
             Self::NotTrusted => f.write_str("the peer's certificate is not trusted"),
             Self::BadSignature => f.write_str("the certificate's signature does not verify"),
@@ -60,6 +110,18 @@ impl fmt::Display for CredentialError {
 }
 
 impl core::error::Error for CredentialError {}
+
+/// The certificate by which a side proves itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OwnCertificate<'c> {
+    /// DER.
+    pub der: &'c [u8],
+    /// Length of a signature that its key makes, in bytes: that of the RSA modulus, at most 512.
+    pub signature_len: usize,
+    /// How messages name it that do not carry it (WSS 1.0): by its SubjectKeyIdentifier or, without one, by issuer and
+    /// serial number.
+    pub name: CertificateReference<'c>,
+}
 
 /// Certificates, private keys and passwords. RSA lives outside the core: an adapters package implements this.
 ///
@@ -99,12 +161,81 @@ pub trait Credentials {
         Err(CredentialError::Unsupported)
     }
 
+    /// How a client names the service's certificate under WSS 1.0, which has no thumbprints: by its SubjectKeyIdentifier or,
+    /// without one, by issuer and serial number.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when no service certificate is configured.
+    fn service_name(&self) -> Result<CertificateReference<'_>, CredentialError> {
+        Err(CredentialError::Unsupported)
+    }
+
+    /// Service side of WSS 1.0: wraps `key` for a client's certificate (DER), which signed the request that is answered.
+    /// Returns the wrapped length in bytes (at most 512).
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when the certificate's key does not wrap.
+    fn wrap_key_for(
+        &self,
+        recipient: &[u8],
+        transport: KeyTransport,
+        key: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        let _ = (recipient, transport, key, out);
+        Err(CredentialError::Unsupported)
+    }
+
+    /// How a message names a client's certificate (DER) under WSS 1.0 without carrying it: the octets of its
+    /// SubjectKeyIdentifier, written to `out`. Returns their number.
+    ///
+    /// # Errors
+    /// [`CredentialError::Unsupported`] when it has none.
+    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let _ = (certificate, out);
+        Err(CredentialError::Unsupported)
+    }
+
+    /// The certificate by which this side proves itself (MutualCertificate).
+    ///
+    /// # Errors
+    /// [`CredentialError::NoCertificate`] when there is none.
+    fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
+        Err(CredentialError::NoCertificate)
+    }
+
+    /// Signs the digest of a `SignedInfo` with the key of [`own_certificate`](Self::own_certificate): RSA, PKCS#1 v1.5.
+    /// Returns the signature's length in bytes, which must be the one told there.
+    ///
+    /// # Errors
+    /// [`CredentialError::NoCertificate`] when there is none, or whatever keeps the key from signing.
+    fn sign(&self, algorithm: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        let _ = (algorithm, digest, out);
+        Err(CredentialError::NoCertificate)
+    }
+
     /// Verifies a client certificate's signature over the given digest of `SignedInfo`, and that the certificate is
     /// trusted.
     ///
     /// # Errors
     /// [`CredentialError::NotTrusted`] or [`CredentialError::BadSignature`].
     fn verify_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        algorithm: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        let _ = (signer, algorithm, digest, signature);
+        Err(CredentialError::NotTrusted)
+    }
+
+    /// Client side of WSS 1.0: verifies the service certificate's signature over the given digest of `SignedInfo`. Only the
+    /// certificate that requests are encrypted for will do.
+    ///
+    /// # Errors
+    /// [`CredentialError::NotTrusted`] or [`CredentialError::BadSignature`].
+    fn verify_service_signature(
         &self,
         signer: CertificateReference<'_>,
         algorithm: AsymmetricSignature,

@@ -1,7 +1,8 @@
 //! The elements of a security header as WCF writes them, byte for byte.
 
-use super::protection::{EndorsingToken, Protection, SigningToken};
+use super::protection::{EndorsingCertificate, EndorsingToken, Protection, SigningToken, UsernameToken};
 use super::trust::{ContextReference, KeyIdentifier, LocalToken, ReferenceStyle, ReferenceTo, write_reference};
+use super::{CertificateReference, ProtectionOrder};
 use crate::base64;
 use crate::chance::Uuid;
 use crate::crypto::{AlgorithmSuite, DigestAlgorithm, KeyTransport};
@@ -158,6 +159,9 @@ pub(super) fn token_reference(w: &mut Writer<'_>, p: &Protection<'_>, style: Ref
             let kind = KeyIdentifier::EncryptedKeySha1;
             write_reference(w, style, &ReferenceTo::KeyIdentifier { kind, octets: *sha1 });
         }
+        SigningToken::Certificate { .. } => local_reference(w, style, LocalToken::EncryptedKey, CERTIFIED_KEY),
+        // It has no element to refer to.
+        SigningToken::Transport => {}
     }
 }
 
@@ -224,9 +228,18 @@ pub(super) fn data_references(w: &mut Writer<'_>, declare: bool, list: &[u16]) {
 
 /// The `EncryptedKey` that a client makes for the service's certificate.
 pub(super) fn encrypted_key(w: &mut Writer<'_>, p: &Protection<'_>, list: Option<&[u16]>) {
-    let SigningToken::NewEncryptedKey { id: own, thumbprint, wrapped } = &p.token else { return };
+    let (own, recipient, wrapped) = match &p.token {
+        SigningToken::NewEncryptedKey { id, thumbprint, wrapped } => {
+            (*id, CertificateReference::ThumbprintSha1(*thumbprint), *wrapped)
+        }
+        SigningToken::Certificate { recipient, wrapped, .. } => (CERTIFIED_KEY, *recipient, *wrapped),
+        SigningToken::SecurityContext { .. }
+        | SigningToken::ExternalContext { .. }
+        | SigningToken::EncryptedKeySha1(_)
+        | SigningToken::Transport => return,
+    };
     w.put(b"<e:EncryptedKey Id=\"");
-    id(w, *own);
+    id(w, own);
     w.put(b"\"");
     xmlns(w, "e", names::XENC);
     w.put(b"><e:EncryptionMethod");
@@ -244,8 +257,7 @@ pub(super) fn encrypted_key(w: &mut Writer<'_>, p: &Protection<'_>, list: Option
     w.put(b"<KeyInfo");
     xmlns(w, "", names::DSIG);
     w.put(b">");
-    let thumbprint = ReferenceTo::KeyIdentifier { kind: KeyIdentifier::Thumbprint, octets: *thumbprint };
-    write_reference(w, ReferenceStyle::header(p.bsp), &thumbprint);
+    certificate_name(w, recipient, ReferenceStyle::header(p.bsp));
     w.put(b"</KeyInfo><e:CipherData><e:CipherValue>");
     w.base64(wrapped);
     w.put(b"</e:CipherValue></e:CipherData>");
@@ -272,8 +284,10 @@ pub(super) fn encrypted_data_start(
     w.put(b"><e:EncryptionMethod");
     attribute(w, "Algorithm", p.suite.encryption().uri());
     close_empty(w, "e:EncryptionMethod", style.long);
-    // Without derived keys a request's data is listed in the EncryptedKey itself, which names the key.
-    if key.is_some() || !matches!(p.token, SigningToken::NewEncryptedKey { .. }) {
+    // Without derived keys the data is listed in the EncryptedKey itself, which names the key; unless it was encrypted
+    // first, and the list comes last.
+    let in_key = matches!(p.token, SigningToken::NewEncryptedKey { .. } | SigningToken::Certificate { .. });
+    if key.is_some() || !in_key || p.order == ProtectionOrder::EncryptBeforeSign {
         w.put(b"<KeyInfo");
         xmlns(w, "", names::DSIG);
         w.put(b">");
@@ -312,14 +326,33 @@ pub(super) struct SignatureHoles {
     pub(super) value: Hole,
 }
 
+/// The algorithms of a signature and the length of its value.
+#[derive(Clone, Copy)]
+pub(super) struct SignatureKind {
+    uri: &'static str,
+    value_len: usize,
+    digest: DigestAlgorithm,
+}
+
+impl SignatureKind {
+    pub(super) const fn symmetric(suite: AlgorithmSuite) -> Self {
+        let mac = suite.signature();
+        Self { uri: mac.uri(), value_len: mac.len(), digest: suite.digest() }
+    }
+
+    pub(super) const fn asymmetric(suite: AlgorithmSuite, value_len: usize) -> Self {
+        Self { uri: suite.asymmetric_signature().uri(), value_len, digest: suite.digest() }
+    }
+}
+
 pub(super) fn signature(
     w: &mut Writer<'_>,
-    suite: AlgorithmSuite,
+    kind: SignatureKind,
     own: Option<u16>,
     references: &mut [(Id, Hole)],
     key: impl FnOnce(&mut Writer<'_>),
 ) -> SignatureHoles {
-    let digest = suite.digest();
+    let digest = kind.digest;
     let start = w.position();
     w.put(b"<Signature");
     if let Some(own) = own {
@@ -333,7 +366,7 @@ pub(super) fn signature(
         w.put(b"<SignedInfo><CanonicalizationMethod");
         attribute(w, "Algorithm", names::EXC_C14N);
         w.put(b"/><SignatureMethod");
-        attribute(w, "Algorithm", suite.signature().uri());
+        attribute(w, "Algorithm", kind.uri);
         w.put(b"/>");
         for (target, digest_hole) in references {
             w.put(b"<Reference URI=\"#");
@@ -349,7 +382,7 @@ pub(super) fn signature(
         w.put(b"</SignedInfo>");
     });
     w.put(b"<SignatureValue>");
-    let value = hole(w, suite.signature().len());
+    let value = hole(w, kind.value_len);
     w.put(b"</SignatureValue><KeyInfo>");
     key(w);
     w.put(b"</KeyInfo></Signature>");
@@ -370,22 +403,74 @@ pub(super) fn confirmation(w: &mut Writer<'_>, own: u16, value: &[u8], encrypted
     w.put(b"/>");
 }
 
-/// `o:UsernameToken` with a password in clear: it only ever travels encrypted.
-pub(super) fn username_token(w: &mut Writer<'_>, own: Id, name: &str, password: &str, bsp: bool) {
+/// `o:UsernameToken` with a password in clear: it only ever travels encrypted, by itself or by the transport. `standalone`
+/// declares its prefixes, as what is encrypted must.
+pub(super) fn username_token(w: &mut Writer<'_>, user: &UsernameToken<'_>, bsp: bool, standalone: bool) {
     w.put(b"<o:UsernameToken u:Id=\"");
-    id(w, own);
+    id(w, user.id);
     w.put(b"\"");
-    xmlns(w, "o", names::WSSE);
-    xmlns(w, "u", names::WSU);
+    if standalone {
+        xmlns(w, "o", names::WSSE);
+        xmlns(w, "u", names::WSU);
+    }
     w.put(b"><o:Username>");
-    w.text(name.as_bytes());
+    w.text(user.name.as_bytes());
     w.put(b"</o:Username><o:Password");
     if bsp {
         attribute(w, "Type", names::PASSWORD_TEXT);
     }
     w.put(b">");
-    w.text(password.as_bytes());
+    w.text(user.password.as_bytes());
     w.put(b"</o:Password></o:UsernameToken>");
+}
+
+/// `o:BinarySecurityToken` with a certificate.
+pub(super) fn certificate_token(w: &mut Writer<'_>, own: Id, der: &[u8], bsp: bool) {
+    w.put(b"<o:BinarySecurityToken u:Id=\"");
+    id(w, own);
+    w.put(b"\"");
+    attribute(w, "ValueType", names::X509_V3);
+    if bsp {
+        attribute(w, "EncodingType", names::BASE64_BINARY);
+    }
+    w.put(b">");
+    w.base64(der);
+    w.put(b"</o:BinarySecurityToken>");
+}
+
+/// The Id of the `EncryptedKey` that a certificate's holder makes (WSS 1.0): the first of the message.
+const CERTIFIED_KEY: Id = Id::Local(0);
+
+/// A reference to a certificate that the message does not carry.
+fn certificate_name(w: &mut Writer<'_>, name: CertificateReference<'_>, style: ReferenceStyle) {
+    let identifier = |kind, octets| ReferenceTo::KeyIdentifier { kind, octets };
+    let to = match name {
+        CertificateReference::ThumbprintSha1(octets) => identifier(KeyIdentifier::Thumbprint, octets),
+        CertificateReference::SubjectKeyIdentifier(octets) => identifier(KeyIdentifier::SubjectKeyIdentifier, octets),
+        CertificateReference::IssuerSerial { issuer, serial } => ReferenceTo::IssuerSerial { issuer, serial },
+        // No reference holds a whole certificate; it would have to be a token of the message.
+        CertificateReference::Der(_) => return,
+    };
+    write_reference(w, style, &to);
+}
+
+/// The reference by which a primary signature names the certificate that made it.
+pub(super) fn signer_reference(
+    w: &mut Writer<'_>,
+    signer: &EndorsingCertificate<'_>,
+    attached: bool,
+    style: ReferenceStyle,
+) {
+    if attached {
+        certificate_reference(w, signer.id, style);
+    } else {
+        certificate_name(w, signer.certificate.name, style);
+    }
+}
+
+/// The reference by which a signature names the certificate in the message.
+pub(super) fn certificate_reference(w: &mut Writer<'_>, own: Id, style: ReferenceStyle) {
+    local_reference(w, style, LocalToken::X509, own);
 }
 
 /// The endorsing token of a Renew: the current `SecurityContextToken` and a fresh key derived from it.

@@ -10,9 +10,9 @@
 //! What is to be sent is computed when [`poll`](Initiator::poll) asks; nothing is queued but the calls that the caller
 //! handed over. A refusal changes nothing.
 
-use super::SignatureValue;
-use super::binding::{Binding, Bootstrap, InitiatorSettings};
+use super::binding::{Binding, InitiatorSettings};
 use super::client_token::{ClientToken, ClientTokens, Wrapped};
+use super::confirmation::SentSignatures;
 use super::conversation::{Failure, Misuse, UrnUuid};
 use super::emit::UniqueIds;
 use super::exchange::{Exchange, Outgoing, UserCredential};
@@ -43,8 +43,7 @@ pub(super) struct TrustExchange {
     pub(super) message_id: UrnUuid,
     pub(super) entropy: SecretKey,
     pub(super) wrapped: Option<Wrapped>,
-    pub(super) signature: SignatureValue,
-    pub(super) endorsing: Option<SignatureValue>,
+    pub(super) signatures: SentSignatures,
 }
 
 /// The client's side of one secure conversation.
@@ -80,7 +79,8 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     /// A client of the service at `to`. Nothing happens until [`open`](Self::open).
     ///
     /// # Errors
-    /// [`Misuse::AddressTooLong`] over 256 bytes; [`Misuse::NoUser`] where the bootstrap wants a user and has none.
+    /// [`Misuse::AddressTooLong`] over 256 bytes; [`Misuse::NoUser`] where the bootstrap wants a user and has none;
+    /// [`Misuse::NoSession`] with one that is for single messages.
     pub fn new(
         binding: Binding,
         settings: InitiatorSettings,
@@ -89,7 +89,10 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         wall: Wall,
         mut entropy: E,
     ) -> Result<Self, Misuse> {
-        if binding.bootstrap == Bootstrap::UserNameForCertificate && user.is_none() {
+        if binding.bootstrap.asymmetric() {
+            return Err(Misuse::NoSession);
+        }
+        if binding.bootstrap.user_name() && user.is_none() {
             return Err(Misuse::NoUser);
         }
         let ids = UniqueIds::new(Uuid::random(&mut entropy), 1);

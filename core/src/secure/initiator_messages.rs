@@ -95,6 +95,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let cancel = peeked.action == trust.request_action(RequestType::Cancel).as_bytes();
         let policy =
             if cancel { self.binding.cancel_policy() } else { self.binding.session_policy(body(&peeked.action)) };
+        let policy = self.binding.answering(policy);
         let opened = self.open_secured(now, credentials, message, &policy, None)?;
         if cancel {
             let request = trust_request(message, &opened, &self.binding)?;

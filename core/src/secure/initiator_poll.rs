@@ -1,7 +1,8 @@
 //! What a client sends: trust requests and calls, sealed when they are asked for.
 
-use super::binding::Bootstrap;
-use super::client_token::{ClientToken, Wrapped};
+use super::bootstrap::{RequestProtection, Signs};
+use super::client_token::ClientToken;
+use super::confirmation::SentSignatures;
 use super::conversation::{Failure, UrnUuid};
 use super::emit::{Id, IdText, UniqueIds};
 use super::exchange::{Exchange, Outgoing};
@@ -11,7 +12,7 @@ use super::protection::{
     EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp, UsernameToken,
 };
 use super::seal::seal;
-use super::session_keys::{Derived, KeyPair};
+use super::session_keys::Derived;
 use super::trust::{RequestedKey, write_cancel, write_issue, write_renew};
 use super::{Credentials, KeyEntropyMode, ProtectionOrder, SessionMessage};
 use crate::chance::Entropy;
@@ -128,12 +129,10 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         }
         let len = w.finish().map_err(|_| Failure::Unexpected)?;
         let content = body.get(..len).unwrap_or(&[]);
-        let wrapped = Wrapped::fresh::<B, C>(key_len, self.binding.suite, credentials, &mut entropy)?;
-        let key_id = Id::Unique(ids.next_id());
-        let pair = KeyPair::fresh::<B>(&wrapped.key, self.binding.suite, &mut entropy);
+        let key = RequestProtection::fresh::<B, C>(&self.binding, credentials, &mut ids, &mut entropy)?;
         let current = self.tokens.current().filter(|_| request == RequestType::Renew);
         let fresh = current
-            .filter(|_| self.binding.derived_keys)
+            .filter(|_| self.binding.derived_keys && !self.binding.bootstrap.over_transport())
             .map(|token| Derived::fresh::<B>(token.key(), self.binding.suite.signature_key_len(), &mut entropy));
         let endorsing = current.map(|token| EndorsingToken {
             element: token.element(),
@@ -141,19 +140,20 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             derived: fresh.as_ref().map(Derived::key),
             secret: token.key(),
         });
-        let user = self.user.as_ref().filter(|_| self.binding.bootstrap == Bootstrap::UserNameForCertificate);
-        let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
+        let signer = Signs(credentials);
+        let certificate = signer.endorsing(&self.binding, &mut user_ids)?;
+        let user = self.user.as_ref().filter(|_| self.binding.bootstrap.user_name());
+        let timestamp = self.binding.timestamp(wall, &mut ids);
         let username = user.map(|user| UsernameToken {
             id: Id::Unique(user_ids.next_id()),
             name: &user.name,
             password: core::str::from_utf8(user.password.as_bytes()).unwrap_or(""),
         });
-        let keys = if self.binding.derived_keys { pair.per_message() } else { MessageKeys::Underived(&wrapped.key) };
-        let token =
-            SigningToken::NewEncryptedKey { id: key_id, thumbprint: &wrapped.thumbprint, wrapped: wrapped.octets() };
+        let (token, keys) = key.token(&self.binding, &signer, &mut user_ids)?;
         let protection = Protection {
             order: ProtectionOrder::default(),
             username,
+            certificate,
             endorsing,
             ..self.protection(token, keys, timestamp)
         };
@@ -169,9 +169,8 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             request,
             message_id,
             entropy: secret,
-            wrapped: Some(wrapped),
-            signature: sealed.signature,
-            endorsing: sealed.endorsing_signature,
+            wrapped: key.wrapped(),
+            signatures: SentSignatures::from(&sealed),
         });
         (self.ids, self.user_ids, self.entropy) = (ids, user_ids, entropy);
         Ok(Sent { exchange, len: sealed.len })
@@ -206,8 +205,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             message_id,
             entropy: SecretKey::default(),
             wrapped: None,
-            signature: sealed.signature,
-            endorsing: None,
+            signatures: SentSignatures::from(&sealed),
         });
         Ok(Sent { exchange, len: sealed.len })
     }
@@ -266,10 +264,16 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         entropy: &mut dyn Entropy,
         out: &mut [u8],
     ) -> Result<Sealed, SealError> {
-        let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
-        let keys = token.keys(self.binding.derived_keys);
-        let signing = SigningToken::SecurityContext { element: token.element(), id: token.id() };
-        self.seal(message, &self.protection(signing, keys, timestamp), entropy, out)
+        let timestamp = self.binding.timestamp(wall, ids);
+        let (element, id, secret) = (token.element(), token.id(), token.key());
+        let protection = if self.binding.bootstrap.over_transport() {
+            let endorsing = Some(EndorsingToken { element, id, derived: None, secret });
+            Protection { endorsing, ..self.protection(SigningToken::Transport, MessageKeys::None, timestamp) }
+        } else {
+            let keys = token.keys(self.binding.derived_keys);
+            self.protection(SigningToken::SecurityContext { element, id }, keys, timestamp)
+        };
+        self.seal(message, &protection, entropy, out)
     }
 
     fn seal(
@@ -295,13 +299,10 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             token,
             keys,
             username: None,
+            certificate: None,
             endorsing: None,
             confirmations: &[],
         }
-    }
-
-    fn timestamp(&self, id: Id, created: UnixMillis) -> Timestamp {
-        Timestamp { id, created, expires: created.after(self.binding.clock.timestamp_validity) }
     }
 
     pub(super) fn renewal_due(&self, wall: UnixMillis) -> bool {

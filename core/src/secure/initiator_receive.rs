@@ -1,15 +1,13 @@
 //! What a client receives: the answers of its exchanges, verified, and what they mean for the conversation.
 
 use super::client_token::{ClientToken, Wrapped};
-use super::conversation::{
-    Failure, FaultSeen, body_fault, session_key, signature_value, unsecured_fault, with_response,
-};
+use super::conversation::{Failure, FaultSeen, body_fault, session_key, unsecured_fault, with_response};
 use super::exchange::{Exchange, Outgoing};
-use super::initiator::{Initiator, TrustExchange};
+use super::initiator::Initiator;
 use super::open::open;
 use super::opened::{OpenContext, Opened, ProtectionToken};
 use super::phase::InitiatorEvent;
-use super::{Confirmations, Credentials, Encryption, Policy, Refusal, SignatureValue};
+use super::{Confirmations, Credentials, Encryption, Policy, Refusal};
 use crate::chance::Entropy;
 use crate::crypto::Backend;
 use crate::soap::fault::KnownFault;
@@ -66,7 +64,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         if let Some(fault) = self.unsecured(message) {
             return Ok(Received::Failed(Failure::Fault(fault)));
         }
-        let policy = self.binding.session_policy(Encryption::Required);
+        let policy = self.binding.answering(self.binding.session_policy(Encryption::Required));
         let opened = self.open_once(now, credentials, message, &policy, None)?;
         if opened.addressing.relates_to.of(message) != call.message_id.as_bytes() {
             return Ok(Received::Failed(Failure::Unexpected));
@@ -162,14 +160,14 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let policy = match trust.request {
             RequestType::Issue => self.binding.bootstrap_policy(true, false),
             RequestType::Renew => self.binding.bootstrap_policy(true, true),
-            RequestType::Cancel => self.binding.cancel_policy(),
+            RequestType::Cancel => self.binding.answering(self.binding.cancel_policy()),
         };
         let opened =
             self.open_once(now, credentials, message, &policy, trust.wrapped.as_ref()).map_err(Failure::Refused)?;
         if opened.addressing.relates_to.of(message) != trust.message_id.as_bytes() {
             return Err(Failure::Unexpected);
         }
-        if policy.confirmations == Confirmations::Required && !confirmed(message, &opened, &trust) {
+        if policy.confirmations == Confirmations::Required && !trust.signatures.confirmed::<B>(message, &opened) {
             return Err(Failure::Refused(Refusal::Confirmation));
         }
         let version = self.binding.version.trust();
@@ -201,14 +199,4 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         let _ = self.step(InitiatorEvent::Token);
         Ok(if trust.request == RequestType::Issue { Received::Established } else { Received::Renewed })
     }
-}
-
-/// Does the reply confirm exactly the signatures of the request?
-fn confirmed(message: &[u8], opened: &Opened, trust: &TrustExchange) -> bool {
-    let wanted = [Some(trust.signature), trust.endorsing];
-    let wanted = wanted.iter().flatten();
-    let seen = |value: &SignatureValue| {
-        opened.confirmations.iter().any(|span| signature_value(span.of(message)) == Some(*value))
-    };
-    opened.confirmations.len() == wanted.clone().count() && wanted.clone().all(seen)
 }

@@ -1,6 +1,6 @@
 //! Where the keys of tokens come from that a message names but does not carry.
 
-use crate::crypto::SecretKey;
+use crate::crypto::{Backend, SecretKey, p_sha1};
 
 /// Keys that were agreed before this message.
 pub trait Keyring {
@@ -21,4 +21,11 @@ pub trait Keyring {
     /// A key that nobody knows, for an `EncryptedKey` that does not unwrap: the message then fails where a forged
     /// signature fails, so that unwrapping is no oracle (Bleichenbacher). Must depend on `sha1` and on a secret.
     fn decoy(&self, sha1: &[u8; 20]) -> SecretKey;
+}
+
+/// The [`Keyring::decoy`] of a service: `len` bytes that depend on `sha1` and on the service's own `secret`.
+pub(super) fn decoy_key<B: Backend>(secret: &SecretKey, len: usize, sha1: &[u8; 20]) -> SecretKey {
+    let mut key = SecretKey::zeroed(len).unwrap_or_default();
+    p_sha1::<B>(secret.as_bytes(), &[], sha1, 0, key.as_mut_bytes());
+    key
 }

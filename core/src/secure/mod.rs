@@ -14,7 +14,10 @@ mod acceptor_poll;
 mod acceptor_view;
 mod answer;
 mod binding;
+mod bootstrap;
+mod certified;
 mod client_token;
+mod confirmation;
 mod context_name;
 mod conversation;
 mod credentials;
@@ -29,7 +32,10 @@ mod initiator_receive;
 mod initiator_view;
 mod keyring;
 mod numbers;
+mod one_shot_client;
+mod one_shot_service;
 mod open;
+mod open_transport;
 mod opened;
 mod peek;
 mod phase;
@@ -47,6 +53,7 @@ mod session_message;
 mod sign;
 mod signature;
 mod tokens;
+mod transport;
 pub mod trust;
 mod username;
 mod verify;
@@ -56,21 +63,25 @@ pub use acceptor_poll::AcceptorAction;
 pub use binding::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, KeyEntropyMode};
 pub use context_name::ContextName;
 pub use conversation::{Failure, FaultSeen, Misuse};
-pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials};
+pub use credentials::{
+    CertificateProblem, CertificateReference, CredentialError, Credentials, NoCredentials, OwnCertificate,
+};
 pub use emit::{Id, UniqueId, UniqueIds};
 pub use exchange::{Exchange, Outgoing, UserCredential};
 pub use initiator::Initiator;
 pub use initiator_poll::InitiatorAction;
 pub use initiator_receive::Received;
 pub use keyring::Keyring;
+pub use one_shot_client::OneShotClient;
+pub use one_shot_service::{OneShotIncoming, OneShotService, OneShotSettings, Owed};
 pub use open::open;
-pub use opened::{AddressingValues, Coverage, Endorser, OpenContext, Opened, ProtectionToken, User};
+pub use opened::{AddressingValues, Coverage, Endorsement, Endorser, OpenContext, Opened, ProtectionToken, User};
 pub(crate) use peek::next_context;
 pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
-pub use policy::{ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder};
+pub use policy::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer};
 pub use protection::{
-    DerivedKey, EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp,
-    UsernameToken,
+    CertificateSigner, DerivedKey, EndorsingCertificate, EndorsingToken, MessageKeys, OutgoingMessage, Protection,
+    SealError, Sealed, SigningToken, Timestamp, UsernameToken,
 };
 pub use refusal::{AlgorithmSlot, Element, Refusal, WireFault};
 pub use replay::ReplayTable;
@@ -88,6 +99,9 @@ pub struct SignatureValue {
 }
 
 impl SignatureValue {
+    /// No signature: the transport protects the message.
+    pub const NONE: Self = Self { octets: [0; 32], len: 0 };
+
     /// `None` if `octets` is not as long as an HMAC of one of the suites.
     pub fn new(octets: &[u8]) -> Option<Self> {
         let mut value = Self { octets: [0; 32], len: u8::try_from(octets.len()).ok()? };

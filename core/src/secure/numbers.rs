@@ -2,8 +2,8 @@
 
 use super::ProtectionOrder;
 use super::emit::Id;
-use super::protection::{MessageKeys, OutgoingMessage, Protection};
-use super::seal::MAX_BLOCKS;
+use super::protection::{MessageKeys, OutgoingMessage, Protection, SigningToken};
+use super::seal::{MAX_BLOCKS, MAX_CONFIRMATIONS};
 
 /// The local Ids of one message, in the order in which WCF hands them out.
 pub(super) struct Numbers {
@@ -11,13 +11,14 @@ pub(super) struct Numbers {
     pub(super) signing: Id,
     pub(super) encryption: Id,
     pub(super) signature: u16,
-    pub(super) confirmations: [u16; 2],
+    pub(super) confirmations: [u16; MAX_CONFIRMATIONS],
     pub(super) body: u16,
     pub(super) body_data: u16,
     pub(super) headers: [u16; MAX_BLOCKS],
     pub(super) endorsing: u16,
     pub(super) signature_data: u16,
-    pub(super) extra_data: [u16; 2],
+    pub(super) extra_data: [u16; MAX_CONFIRMATIONS],
+    pub(super) certificate_data: u16,
     pub(super) endorsing_data: u16,
 }
 
@@ -35,15 +36,20 @@ impl Numbers {
             signing: zero,
             encryption: zero,
             signature: 0,
-            confirmations: [0; 2],
+            confirmations: [0; MAX_CONFIRMATIONS],
             body: 0,
             body_data: 0,
             headers: [0; MAX_BLOCKS],
             endorsing: 0,
             signature_data: 0,
-            extra_data: [0; 2],
+            extra_data: [0; MAX_CONFIRMATIONS],
+            certificate_data: 0,
             endorsing_data: 0,
         };
+        if matches!(p.token, SigningToken::Certificate { .. }) {
+            // The EncryptedKey's: WCF makes it first.
+            n.take();
+        }
         let encrypt_first = p.order == ProtectionOrder::EncryptBeforeSign;
         let per_message = matches!(p.keys, MessageKeys::PerMessage { .. });
         if let MessageKeys::PerSession { signing_id, encryption_id, .. } = p.keys {
@@ -55,7 +61,7 @@ impl Numbers {
         if per_message {
             n.signing = Id::Local(n.take());
         }
-        if p.endorsing.is_some() {
+        if p.endorsed() {
             n.signature = n.take();
         }
         for index in 0..p.confirmations.len().min(n.confirmations.len()) {
@@ -94,6 +100,9 @@ impl Numbers {
                 *slot = number;
             }
         }
+        if sealed_signature && p.certificate.is_some() {
+            n.certificate_data = n.take();
+        }
         if sealed_signature && p.endorsing.is_some() {
             n.endorsing_data = n.take();
         }
@@ -105,5 +114,5 @@ impl Numbers {
 pub(super) fn encrypted_extras(message: &OutgoingMessage<'_>, p: &Protection<'_>, sealed_signature: bool) -> usize {
     let confirmations = if sealed_signature { p.confirmations.len() } else { 0 };
     let users = usize::from(p.username.is_some() && message.encrypt_body);
-    confirmations.saturating_add(users).min(2)
+    confirmations.saturating_add(users).min(MAX_CONFIRMATIONS)
 }

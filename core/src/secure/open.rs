@@ -5,12 +5,14 @@
 //! place of its `EncryptedData`, with comments around it where the ciphertext was longer; canonicalization drops them, so
 //! that the message stays one well-formed document and no byte moves.
 
-use super::opened::{AddressingValues, Coverage, OpenContext, Opened, ProtectionToken, User};
+use super::opened::{AddressingValues, Coverage, Endorsement, OpenContext, Opened, ProtectionToken, User};
 use super::reference_list::Listed;
 use super::scan::{Child, Map, scan};
 use super::tokens::{Keys, Root, Sources, enter};
 use super::verify::Primary;
-use super::{Confirmations, Credentials, Element, Encryption, Keyring, Layout, Policy, ProtectionOrder, Refusal};
+use super::{
+    Confirmations, Credentials, Element, Encryption, Keyring, Layout, Policy, ProtectionOrder, Refusal, SignatureValue,
+};
 use crate::crypto::{Backend, SuiteSet};
 use crate::soap::{Addressing, names};
 use crate::time::UnixMillis;
@@ -43,9 +45,14 @@ pub fn open<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
     };
     // The envelope was XML. Whatever is not from here on came out of ciphertext or stands in the security header, and must
     // not be told apart from a signature that does not hold: no decryption oracle.
-    opening
-        .run::<B, K, C>(message, context)
-        .map_err(|refusal| if let Refusal::Xml(error) = refusal { Refusal::Unreadable(error) } else { refusal })
+    opening.run::<B, K, C>(message, context).map_err(|refusal| {
+        // Under a decoy nothing decrypts; the reason is that there was no key.
+        let unreadable = matches!(refusal, Refusal::Xml(_) | Refusal::Undecryptable(_));
+        if let Some(reason) = opening.keys.unwrapping().filter(|_| unreadable) {
+            return reason;
+        }
+        if let Refusal::Xml(error) = refusal { Refusal::Unreadable(error) } else { refusal }
+    })
 }
 
 pub(super) struct Opening {
@@ -61,6 +68,19 @@ pub(super) struct Opening {
     pub(super) coverage: Coverage,
 }
 
+/// What was verified of a message.
+pub(super) struct Verified {
+    pub(super) body: Span,
+    pub(super) token: ProtectionToken,
+    pub(super) order: ProtectionOrder,
+    pub(super) created: Option<UnixMillis>,
+    pub(super) expires: Option<UnixMillis>,
+    pub(super) signature: SignatureValue,
+    pub(super) endorsements: Vec<Endorsement, 2>,
+    pub(super) user: Option<User>,
+    pub(super) confirmations: Vec<Span, 4>,
+}
+
 impl Opening {
     fn run<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
         &mut self,
@@ -68,6 +88,9 @@ impl Opening {
         context: &OpenContext<'_, K, C>,
     ) -> Result<Opened, Refusal> {
         let policy = context.policy;
+        if policy.transport {
+            return self.run_over_transport::<B, K, C>(message, context);
+        }
         let (created, expires) = self.timestamp(message, context)?;
         self.reference_lists(message)?;
         let wire = self.wire.clone();
@@ -111,19 +134,30 @@ impl Opening {
                 self.check_plain_body(message, context.limits)?;
             }
             // In this order the signature was judged before it was known what encrypted.
-            if self.encryption_root.is_some_and(|root| root != primary.root) {
+            let certified = primary.certificate.is_some();
+            if self.encryption_root.is_some_and(|root| root != primary.root && !certified) {
                 return Err(Refusal::TokenMismatch);
             }
         }
         if let Some(element) = self.undecryptable {
             return Err(Refusal::Undecryptable(element));
         }
-        let (endorser, endorsing_signature) = self.endorsements::<B, K, C>(message, context, &sources, &primary)?;
+        let endorsements = self.endorsements::<B, K, C>(message, context, &sources, &primary)?;
         self.covered(policy)?;
         let confirmations = self.confirmations(message, policy)?;
         let user = self.user(message, context)?;
         self.age(context, created, expires)?;
         let token = self.token(&primary)?;
+        let signature = primary.value;
+        self.opened(
+            message,
+            Verified { body, token, order, created, expires, signature, endorsements, user, confirmations },
+        )
+    }
+
+    /// All that is handed on.
+    pub(super) fn opened(&mut self, message: &[u8], verified: Verified) -> Result<Opened, Refusal> {
+        let Verified { body, token, order, created, expires, signature, endorsements, user, confirmations } = verified;
         let must_understand =
             self.map.headers.iter().find(|h| h.must_understand && h.kind == Element::HeaderBlock).map(|h| h.span);
         Ok(Opened {
@@ -140,9 +174,8 @@ impl Opening {
             order,
             created,
             expires,
-            signature: primary.value,
-            endorsing_signature,
-            endorser,
+            signature,
+            endorsements,
             user,
             confirmations,
             coverage: core::mem::take(&mut self.coverage),
@@ -150,7 +183,7 @@ impl Opening {
     }
 
     /// Reads the timestamp; its age is judged after the signature.
-    fn timestamp<K: ?Sized, C: ?Sized>(
+    pub(super) fn timestamp<K: ?Sized, C: ?Sized>(
         &self,
         buf: &[u8],
         context: &OpenContext<'_, K, C>,
@@ -279,7 +312,7 @@ impl Opening {
         Ok(values)
     }
 
-    fn user<K: ?Sized, C: Credentials + ?Sized>(
+    pub(super) fn user<K: ?Sized, C: Credentials + ?Sized>(
         &self,
         buf: &[u8],
         context: &OpenContext<'_, K, C>,
@@ -291,14 +324,14 @@ impl Opening {
         if tokens.next().is_some() {
             return Err(Refusal::Repeated(Element::UsernameToken));
         }
-        if !child.was_encrypted {
+        if !child.was_encrypted && !context.policy.transport {
             return Err(Refusal::NotEncrypted(Element::UsernameToken));
         }
         super::username::check(buf, child.span, &self.map.security_scope, &self.wire, context.credentials).map(Some)
     }
 
     /// Timestamp rules of WCF: Expires > now - skew, Created < now + skew, Created > now - (window + skew).
-    fn age<K: ?Sized, C: ?Sized>(
+    pub(super) fn age<K: ?Sized, C: ?Sized>(
         &self,
         context: &OpenContext<'_, K, C>,
         created: Option<UnixMillis>,
@@ -332,7 +365,11 @@ impl Opening {
                 let key = primary.secret.clone().ok_or(Refusal::TokenMismatch)?;
                 Ok(ProtectionToken::EncryptedKey { sha1, key })
             }
-            Root::Certificate(_) | Root::Unnamed => Err(Refusal::TokenMismatch),
+            Root::Certificate(text) => match primary.certificate {
+                Some(sha256) => Ok(ProtectionToken::Certificate { text, sha256 }),
+                None => Err(Refusal::TokenMismatch),
+            },
+            Root::Unnamed => Err(Refusal::TokenMismatch),
         }
     }
 

@@ -22,6 +22,15 @@ pub enum ProtectionToken {
         /// The key itself.
         key: SecretKey,
     },
+    /// A certificate, which signed the message; what is encrypted has a key of its own (WSS 1.0).
+    Certificate {
+        /// Base64 of its DER, in the message. Empty where the message only names it.
+        text: Span,
+        /// SHA-256 of the DER, or of whatever names it.
+        sha256: [u8; 32],
+    },
+    /// None: the transport protects the message, and whoever endorses it signs its timestamp only.
+    Transport,
 }
 
 /// Where the WS-Addressing values of a message stand: the text of each header, or nothing.
@@ -37,6 +46,33 @@ pub struct AddressingValues {
     pub to: Span,
     /// `ReplyTo/Address`.
     pub reply_to: Span,
+}
+
+impl Opened {
+    /// The conversation that the message belongs to: its token protects it or, over a protected transport, endorses it.
+    pub fn session_context(&self) -> Option<&ContextName> {
+        match &self.token {
+            ProtectionToken::SecurityContext(name) => Some(name),
+            ProtectionToken::Transport => self.endorsing_context(),
+            ProtectionToken::EncryptedKey { .. } | ProtectionToken::Certificate { .. } => None,
+        }
+    }
+
+    /// The conversation that endorsed the message (Renew).
+    pub fn endorsing_context(&self) -> Option<&ContextName> {
+        self.endorsements.iter().find_map(|endorsement| match &endorsement.by {
+            Endorser::SecurityContext(name) => Some(name),
+            Endorser::Certificate { .. } => None,
+        })
+    }
+
+    /// SHA-256 of the certificate that endorsed the message.
+    pub fn endorsing_certificate(&self) -> Option<&[u8; 32]> {
+        self.endorsements.iter().find_map(|endorsement| match &endorsement.by {
+            Endorser::Certificate { sha256, .. } => Some(sha256),
+            Endorser::SecurityContext(_) => None,
+        })
+    }
 }
 
 /// What was covered, for logs and inspectors.
@@ -62,8 +98,22 @@ pub struct User {
 pub enum Endorser {
     /// The holder of a secure conversation's key (Renew).
     SecurityContext(ContextName),
-    /// The holder of a certificate: base64 of the DER, in the message.
-    Certificate(Span),
+    /// The holder of a certificate (MutualCertificate).
+    Certificate {
+        /// Base64 of its DER, in the message. Empty where the message only names it.
+        text: Span,
+        /// SHA-256 of the DER, or of whatever names it.
+        sha256: [u8; 32],
+    },
+}
+
+/// A signature over the primary one, verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endorsement {
+    /// Who made it.
+    pub by: Endorser,
+    /// Base64 of its value, in the message.
+    pub value: Span,
 }
 
 /// A message that holds: everything below was decrypted and verified.
@@ -96,12 +146,11 @@ pub struct Opened {
     pub created: Option<UnixMillis>,
     /// `Expires` of the timestamp.
     pub expires: Option<UnixMillis>,
-    /// The primary signature's value: what a replay table keeps, and what a reply confirms.
+    /// The primary signature's value: what a replay table keeps, and what a reply confirms. [`SignatureValue::NONE`] where
+    /// the transport protects the message; the SHA-256 of the value where a certificate made it.
     pub signature: SignatureValue,
-    /// Base64 of the endorsing signature's value, in the message, if there is one.
-    pub endorsing_signature: Option<Span>,
-    /// Who endorsed.
-    pub endorser: Option<Endorser>,
+    /// Who endorsed: at most one certificate and one conversation, in the order of the message.
+    pub endorsements: Vec<Endorsement, 2>,
     /// The user, with UserNameForCertificate.
     pub user: Option<User>,
     /// Base64 of the signature values that the message confirms, in the message.

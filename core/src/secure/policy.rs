@@ -86,8 +86,15 @@ pub struct Policy {
     pub underived_keys: bool,
     /// Must the message carry a `UsernameToken` (UserNameForCertificate)?
     pub username: bool,
-    /// Must a second signature endorse the primary one (Renew, MutualCertificate)?
+    /// Who makes the primary signature: the holder of a symmetric key, or of a certificate (WSS 1.0).
+    pub signer: Signer,
+    /// Does the transport protect the message? Then nothing is encrypted, the body is not signed, and whoever endorses the
+    /// message signs its timestamp.
+    pub transport: bool,
+    /// Must a second signature, made with a secure conversation's key, endorse the primary one (Renew)?
     pub endorsement: bool,
+    /// Must a signature made with a client's certificate endorse the primary one (MutualCertificate)?
+    pub certificate: CertificateUse,
 }
 
 /// What a receiver does with `SignatureConfirmation` elements.
@@ -98,6 +105,30 @@ pub enum Confirmations {
     /// They may be there; they must be signed (for inspection only).
     Tolerated,
     /// One is a reason to refuse the message: WCF's rule where `RequireSignatureConfirmation` is off.
+    Refused,
+}
+
+/// Who makes the primary signature.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signer {
+    /// Whoever has the key of the message's token.
+    Symmetric,
+    /// A client, with a certificate that the message carries.
+    Client,
+    /// The service, with its certificate.
+    Service,
+    /// Whoever it is (for inspection only).
+    Any,
+}
+
+/// What an endorsing signature with a client's certificate is to a receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CertificateUse {
+    /// The message must have one, with the certificate in it: MutualCertificate.
+    Required,
+    /// One may be there, and is verified (for inspection only).
+    Tolerated,
+    /// One is a reason to refuse the message: the binding has no such token.
     Refused,
 }
 
@@ -116,7 +147,10 @@ impl Policy {
             confirmations: Confirmations::Refused,
             underived_keys: false,
             username: false,
+            signer: Signer::Symmetric,
+            transport: false,
             endorsement: false,
+            certificate: CertificateUse::Refused,
         }
     }
 
@@ -134,7 +168,10 @@ impl Policy {
             confirmations: Confirmations::Tolerated,
             underived_keys: true,
             username: false,
+            signer: Signer::Any,
+            transport: false,
             endorsement: false,
+            certificate: CertificateUse::Tolerated,
         }
     }
 }

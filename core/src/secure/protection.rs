@@ -1,8 +1,8 @@
 //! A message to seal, how it is to be protected, and what came of it.
 
 use super::emit::Id;
-use super::{ProtectionOrder, SignatureValue};
-use crate::crypto::{AlgorithmSuite, SecretKey};
+use super::{CertificateReference, CredentialError, OwnCertificate, ProtectionOrder, SignatureValue};
+use crate::crypto::{AlgorithmSuite, AsymmetricSignature, SecretKey};
 use crate::soap::{AddressingVersion, HeaderBlock, ScVersion, SoapVersion};
 use crate::time::UnixMillis;
 use crate::xml::{self, Grow};
@@ -20,7 +20,7 @@ pub struct Timestamp {
 }
 
 /// The token that protects a message, and how the message names it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum SigningToken<'k> {
     /// A client's session messages: the `SecurityContextToken` as the service issued it stands in every one.
     SecurityContext {
@@ -47,6 +47,21 @@ pub enum SigningToken<'k> {
     },
     /// A service's answer to a bootstrap: the request's key, by the SHA-1 of its wrapped octets.
     EncryptedKeySha1(&'k [u8; 20]),
+    /// WSS 1.0: the sender's certificate signs, and a fresh key is wrapped for the receiver's. The key is used as it is:
+    /// [`MessageKeys::Underived`].
+    Certificate {
+        /// Signs.
+        signer: EndorsingCertificate<'k>,
+        /// Does the message carry the signer's certificate? Requests do, answers name it.
+        attached: bool,
+        /// The receiver's certificate.
+        recipient: CertificateReference<'k>,
+        /// The wrapped key.
+        wrapped: &'k [u8],
+    },
+    /// The transport protects the message (TLS): no primary signature, nothing encrypted. What endorses it signs the
+    /// timestamp, and a certificate the address too.
+    Transport,
 }
 
 /// A derived key and its token's nonce.
@@ -81,6 +96,8 @@ pub enum MessageKeys<'k> {
     },
     /// The token's own key does both (`RequireDerivedKeys` off).
     Underived(&'k SecretKey),
+    /// None, with [`SigningToken::Transport`].
+    None,
 }
 
 /// A second token, whose signature endorses the primary one (Renew).
@@ -96,7 +113,33 @@ pub struct EndorsingToken<'k> {
     pub secret: &'k SecretKey,
 }
 
-/// User name and password, sent signed and encrypted.
+/// Makes the signatures of a certificate: whoever holds its private key.
+pub trait CertificateSigner {
+    /// RSA PKCS#1 v1.5 over `digest`; returns the signature's length in bytes.
+    ///
+    /// # Errors
+    /// Whatever keeps the key from signing.
+    fn sign(&self, algorithm: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError>;
+}
+
+/// A client's certificate, whose signature endorses the primary one (MutualCertificate).
+#[derive(Clone, Copy)]
+pub struct EndorsingCertificate<'k> {
+    /// Id of its `BinarySecurityToken`.
+    pub id: Id,
+    /// The certificate and the length of its signatures.
+    pub certificate: OwnCertificate<'k>,
+    /// Signs.
+    pub signer: &'k dyn CertificateSigner,
+}
+
+impl fmt::Debug for EndorsingCertificate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndorsingCertificate").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// User name and password, sent signed and encrypted, or in clear over a protected transport.
 #[derive(Clone, Copy)]
 pub struct UsernameToken<'k> {
     /// Id of the token.
@@ -132,10 +175,19 @@ pub struct Protection<'k> {
     pub keys: MessageKeys<'k>,
     /// The user, with UserNameForCertificate.
     pub username: Option<UsernameToken<'k>>,
+    /// The client's certificate, with MutualCertificate.
+    pub certificate: Option<EndorsingCertificate<'k>>,
     /// The endorsing token, with Renew.
     pub endorsing: Option<EndorsingToken<'k>>,
     /// Base64 of the request's signature values that this reply confirms.
     pub confirmations: &'k [&'k [u8]],
+}
+
+impl Protection<'_> {
+    /// Is there a signature over the primary one?
+    pub(super) const fn endorsed(&self) -> bool {
+        self.certificate.is_some() || self.endorsing.is_some()
+    }
 }
 
 /// A message to seal.
@@ -158,10 +210,12 @@ pub struct OutgoingMessage<'m> {
 pub struct Sealed {
     /// Length of the message, in bytes.
     pub len: usize,
-    /// The primary signature's value.
+    /// The primary signature's value, or its SHA-256 where a certificate made it; [`SignatureValue::NONE`] with [`SigningToken::Transport`].
     pub signature: SignatureValue,
     /// The endorsing signature's value, if there is one.
     pub endorsing_signature: Option<SignatureValue>,
+    /// SHA-256 of the value of the certificate's signature, if there is one: the value itself may have 512 bytes.
+    pub certificate_signature: Option<[u8; 32]>,
 }
 
 /// Why a message was not sealed.
@@ -175,6 +229,10 @@ pub enum SealError {
     TooMany,
     /// A key has not the length that the suite wants.
     KeyLength,
+    /// Nobody waits for this: the exchange is owed something else.
+    NotOwed,
+    /// The certificate's key did not sign.
+    Credential(CredentialError),
 }
 
 impl fmt::Display for SealError {
@@ -184,6 +242,8 @@ impl fmt::Display for SealError {
             Self::Xml(error) => write!(f, "the message to send: {error}"),
             Self::TooMany => f.write_str("more header blocks or confirmations than one message may have"),
             Self::KeyLength => f.write_str("a key has not the length that the algorithm suite wants"),
+            Self::NotOwed => f.write_str("the exchange is owed another kind of answer"),
+            Self::Credential(error) => write!(f, "{error}"),
         }
     }
 }

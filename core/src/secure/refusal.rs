@@ -270,9 +270,9 @@ impl Refusal {
     pub const fn wire(&self) -> WireFault {
         match self {
             Self::UnknownSecurityContext => WireFault::BadContextToken,
-            Self::Credential(CredentialError::BadPassword | CredentialError::NotTrusted) => {
-                WireFault::InvalidSecurityToken
-            }
+            Self::Credential(
+                CredentialError::BadPassword | CredentialError::NotTrusted | CredentialError::Certificate { .. },
+            ) => WireFault::InvalidSecurityToken,
             Self::Xml(_) | Self::NotSoap => WireFault::None,
             _ => WireFault::InvalidSecurity,
         }
@@ -282,6 +282,15 @@ impl Refusal {
 impl From<xml::Error> for Refusal {
     fn from(error: xml::Error) -> Self {
         Self::Xml(error)
+    }
+}
+
+/// Milliseconds, told as seconds.
+struct Seconds(u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03} s", self.0 / 1000, self.0 % 1000)
     }
 }
 
@@ -318,9 +327,13 @@ impl fmt::Display for Refusal {
             Self::SignatureValue(element) => write!(f, "the value of the {element} is not its key's"),
             Self::NotSigned(element) => write!(f, "{element} is not signed"),
             Self::TokenMismatch => f.write_str("signature and encryption use different tokens"),
-            Self::FromTheFuture { by_ms } => write!(f, "Created lies {by_ms} ms beyond the clock skew in the future"),
-            Self::Stale { by_ms } => write!(f, "Created is {by_ms} ms older than replay window and clock skew allow"),
-            Self::Expired { by_ms } => write!(f, "Expires passed {by_ms} ms before the clock skew's end"),
+            Self::FromTheFuture { by_ms } => {
+                write!(f, "the clocks differ: Created lies {} beyond the clock skew in the future", Seconds(*by_ms))
+            }
+            Self::Stale { by_ms } => {
+                write!(f, "Created is {} older than replay window and clock skew allow", Seconds(*by_ms))
+            }
+            Self::Expired { by_ms } => write!(f, "Expires passed {} before the clock skew's end", Seconds(*by_ms)),
             Self::Replay => f.write_str("a message with this signature was received before"),
             Self::ReplayTableFull { capacity } => {
                 write!(f, "the replay table is full: {capacity} signatures are still within their window")

@@ -8,6 +8,7 @@ use super::ProtectionOrder;
 use super::emit::{self, Hole, Id};
 use super::numbers::{Numbers, encrypted_extras};
 use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken};
+use super::transport;
 use super::trust::ReferenceStyle;
 use crate::base64;
 use crate::chance::Entropy;
@@ -20,7 +21,9 @@ use heapless::Vec;
 pub(super) const MAX_BLOCKS: usize = 16;
 /// Most parts under one signature.
 const MAX_PARTS: usize = 24;
-/// Most encrypted parts of one message: body, signature, endorsing signature, and a token or two confirmations.
+/// Most signatures that one reply confirms: the primary one, a certificate's and a conversation's.
+pub(super) const MAX_CONFIRMATIONS: usize = 3;
+/// Most encrypted parts of one message: body, signature, two endorsing signatures and a token, or three confirmations.
 pub(super) const MAX_REGIONS: usize = 5;
 
 /// A stretch of the message that is encrypted at the end.
@@ -52,17 +55,24 @@ pub fn seal<B: Backend>(
     entropy: &mut dyn Entropy,
     out: &mut [u8],
 ) -> Result<Sealed, SealError> {
-    if message.headers.len() > MAX_BLOCKS || p.confirmations.len() > 2 {
+    if message.headers.len() > MAX_BLOCKS || p.confirmations.len() > MAX_CONFIRMATIONS {
         return Err(SealError::TooMany);
+    }
+    if matches!(p.token, SigningToken::Transport) {
+        return transport::seal::<B>(message, p, limits, out);
     }
     let mut sealing = Sealing::new(message, p);
     let mut w = Writer::new(out);
     sealing.write(&mut w)?;
     let len = w.finish()?;
     let out = out.get_mut(..len).ok_or(SealError::TooMany)?;
-    let signature = sealing.finish::<B>(limits, entropy, out)?;
-    let (signature, endorsing_signature) = signature;
-    Ok(Sealed { len, signature, endorsing_signature })
+    let made = sealing.finish::<B>(limits, entropy, out)?;
+    Ok(Sealed {
+        len,
+        signature: made.primary,
+        endorsing_signature: made.endorsing,
+        certificate_signature: made.certificate,
+    })
 }
 
 pub(super) struct Sealing<'m> {
@@ -76,6 +86,7 @@ pub(super) struct Sealing<'m> {
     pub(super) regions: Vec<Region, MAX_REGIONS>,
     pub(super) security: Span,
     pub(super) primary: Option<emit::SignatureHoles>,
+    pub(super) certificate: Option<(emit::SignatureHoles, Hole)>,
     pub(super) endorsing: Option<(emit::SignatureHoles, Hole)>,
 }
 
@@ -92,6 +103,7 @@ impl<'m> Sealing<'m> {
             regions: Vec::new(),
             security: Span::default(),
             primary: None,
+            certificate: None,
             endorsing: None,
         }
     }
@@ -129,7 +141,8 @@ impl<'m> Sealing<'m> {
         let body_list = self.encrypted_numbers();
         let list_first = message.encrypt_body && !self.encrypt_first();
         let underived_key =
-            matches!((&p.token, &p.keys), (SigningToken::NewEncryptedKey { .. }, MessageKeys::Underived(_)));
+            matches!((&p.token, &p.keys), (SigningToken::NewEncryptedKey { .. }, MessageKeys::Underived(_)))
+                || matches!(p.token, SigningToken::Certificate { .. });
         let in_key = list_first && underived_key;
         self.tokens(w, in_key.then_some(body_list.as_slice()));
         if list_first && !in_key {
@@ -179,6 +192,9 @@ impl<'m> Sealing<'m> {
         if let SigningToken::SecurityContext { element, .. } = p.token {
             w.put(element);
         }
+        if let SigningToken::Certificate { signer, attached: true, .. } = &p.token {
+            emit::certificate_token(w, signer.id, signer.certificate.der, p.bsp);
+        }
         emit::encrypted_key(w, p, list_in_key);
         let (MessageKeys::PerMessage { signing, encryption } | MessageKeys::PerSession { signing, encryption, .. }) =
             p.keys
@@ -215,6 +231,7 @@ impl<'m> Sealing<'m> {
         for (index, number) in n.extra_data.iter().enumerate() {
             add(*number, index < extras);
         }
+        add(n.certificate_data, self.sealed_signature && self.p.certificate.is_some());
         add(n.endorsing_data, self.sealed_signature && self.p.endorsing.is_some());
         list
     }
@@ -222,14 +239,21 @@ impl<'m> Sealing<'m> {
     fn supporting(&mut self, w: &mut Writer<'_>) -> Result<(), SealError> {
         let p = self.p;
         let extra_data = self.numbers.extra_data;
-        if let Some(endorsing) = &p.endorsing {
-            emit::endorsing_tokens(w, p, endorsing, self.numbers.endorsing);
-        }
         if let (Some(user), Some(number)) = (p.username, extra_data.first()) {
             let span = self.region(w, *number, false, |_, w| {
-                Ok(emit::spanned(w, |w| emit::username_token(w, user.id, user.name, user.password, p.bsp)))
+                Ok(emit::spanned(w, |w| emit::username_token(w, &user, p.bsp, true)))
             })?;
-            self.part(Place::Security, user.id, span)?;
+            // What is encrypted first is signed as ciphertext.
+            match self.regions.last().filter(|_| self.encrypt_first()) {
+                Some(region) => self.part(Place::Security, Id::Local(region.number), region.place)?,
+                None => self.part(Place::Security, user.id, span)?,
+            }
+        }
+        if let Some(endorsing) = &p.certificate {
+            emit::certificate_token(w, endorsing.id, endorsing.certificate.der, p.bsp);
+        }
+        if let Some(endorsing) = &p.endorsing {
+            emit::endorsing_tokens(w, p, endorsing, self.numbers.endorsing);
         }
         let encrypted = self.sealed_signature;
         let confirmations = self.numbers.confirmations;
@@ -245,13 +269,25 @@ impl<'m> Sealing<'m> {
         let p = self.p;
         let style = ReferenceStyle { declare_wsse: self.sealed_signature, ..ReferenceStyle::header(p.bsp) };
         let key = match p.keys {
-            MessageKeys::Underived(_) => None,
+            MessageKeys::Underived(_) | MessageKeys::None => None,
             MessageKeys::PerMessage { .. } | MessageKeys::PerSession { .. } => Some(self.numbers.signing),
         };
-        let own = p.endorsing.is_some().then_some(self.numbers.signature);
+        let own = p.endorsed().then_some(self.numbers.signature);
         let write = |sealing: &mut Self, w: &mut Writer<'_>| {
-            let reference = |w: &mut Writer<'_>| emit::key_reference(w, p, style, key);
-            let signature = emit::signature(w, p.suite, own, &mut sealing.holes, reference);
+            let certificate = if let SigningToken::Certificate { signer, attached, .. } = &p.token {
+                Some((signer, *attached))
+            } else {
+                None
+            };
+            let reference = |w: &mut Writer<'_>| match certificate {
+                Some((signer, attached)) => emit::signer_reference(w, signer, attached, style),
+                None => emit::key_reference(w, p, style, key),
+            };
+            let kind = match certificate {
+                Some((signer, _)) => emit::SignatureKind::asymmetric(p.suite, signer.certificate.signature_len),
+                None => emit::SignatureKind::symmetric(p.suite),
+            };
+            let signature = emit::signature(w, kind, own, &mut sealing.holes, reference);
             let element = signature.element;
             sealing.primary = Some(signature);
             Ok(element)
@@ -261,12 +297,31 @@ impl<'m> Sealing<'m> {
         } else {
             write(self, w)?;
         }
-        let Some(endorsing) = &p.endorsing else { return Ok(()) };
         let target = Id::Local(self.numbers.signature);
+        if let Some(endorsing) = &p.certificate {
+            let write = |sealing: &mut Self, w: &mut Writer<'_>| {
+                let mut holes = [(target, Hole::default())];
+                let kind = emit::SignatureKind::asymmetric(p.suite, endorsing.certificate.signature_len);
+                let signature = emit::signature(w, kind, None, &mut holes, |w| {
+                    emit::certificate_reference(w, endorsing.id, style);
+                });
+                let element = signature.element;
+                let [(_, digest)] = holes;
+                sealing.certificate = Some((signature, digest));
+                Ok(element)
+            };
+            if self.sealed_signature {
+                self.region(w, self.numbers.certificate_data, false, write)?;
+            } else {
+                write(self, w)?;
+            }
+        }
+        let Some(endorsing) = &p.endorsing else { return Ok(()) };
         let own_key = self.numbers.endorsing;
         let write = |sealing: &mut Self, w: &mut Writer<'_>| {
             let mut holes = [(target, Hole::default())];
-            let signature = emit::signature(w, p.suite, None, &mut holes, |w| {
+            let kind = emit::SignatureKind::symmetric(p.suite);
+            let signature = emit::signature(w, kind, None, &mut holes, |w| {
                 emit::endorsing_reference(w, p, endorsing, own_key, style);
             });
             let element = signature.element;
@@ -289,7 +344,7 @@ impl<'m> Sealing<'m> {
 
     pub(super) fn data_start(&self, w: &mut Writer<'_>, number: u16, body: bool) {
         let key = match self.p.keys {
-            MessageKeys::Underived(_) => None,
+            MessageKeys::Underived(_) | MessageKeys::None => None,
             MessageKeys::PerMessage { .. } | MessageKeys::PerSession { .. } => Some(self.numbers.encryption),
         };
         let kind = if body { names::XENC_CONTENT } else { names::XENC_ELEMENT };

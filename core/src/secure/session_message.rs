@@ -53,7 +53,11 @@ impl From<SealError> for Unsealed {
     fn from(error: SealError) -> Self {
         match error {
             SealError::Grow(grow) => Self::Room(grow),
-            SealError::Xml(_) | SealError::TooMany | SealError::KeyLength => Self::Unsendable(error),
+            SealError::Xml(_)
+            | SealError::TooMany
+            | SealError::KeyLength
+            | SealError::NotOwed
+            | SealError::Credential(_) => Self::Unsendable(error),
         }
     }
 }

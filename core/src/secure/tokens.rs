@@ -5,7 +5,7 @@ use super::derived_key_token::{DerivedKeyToken, MAX_NONCE};
 use super::reference_list::Listed;
 use super::scan::{Child, Map};
 use super::trust::{ContextReference, SecurityTokenReference, TokenReference, read_reference, read_sct};
-use super::{AlgorithmSlot, CertificateReference, CredentialError, Credentials, Element, Keyring, Refusal};
+use super::{AlgorithmSlot, CertificateReference, CredentialError, Credentials, Element, Keyring, Refusal, WireFault};
 use crate::base64;
 use crate::crypto::{Backend, DigestAlgorithm, Hasher, KeyTransport, SecretKey, SuiteSet, p_sha1};
 use crate::soap::{ScVersion, names};
@@ -54,7 +54,7 @@ pub(super) struct Keys {
     contexts: Vec<ContextName, MAX_CONTEXTS>,
     derived: usize,
     /// An `EncryptedKey` did not unwrap; a decoy stands in for its key.
-    pub(super) unwrap_failed: Option<CredentialError>,
+    unwrap_failed: Option<CredentialError>,
 }
 
 /// Everything that resolving a token may need.
@@ -66,6 +66,13 @@ pub(super) struct Sources<'s, K: ?Sized, C: ?Sized> {
 }
 
 impl Keys {
+    /// Why an `EncryptedKey` did not unwrap, if that is why a message does not hold. To the peer it looks like a forged
+    /// signature, whatever the credentials make of it: anything else would tell about the padding.
+    pub(super) fn unwrapping(&self) -> Option<Refusal> {
+        let refusal = Refusal::Credential(self.unwrap_failed?);
+        (refusal.wire() == WireFault::InvalidSecurity).then_some(refusal)
+    }
+
     pub(super) fn get(&self, index: usize) -> Option<&Key> {
         self.list.get(index)
     }
@@ -176,6 +183,13 @@ impl Keys {
         sources: &Sources<'_, K, C>,
     ) -> Result<(), Refusal> {
         let (mut reader, _) = enter(buf, child.span, map, sources.limits)?;
+        let is = |name: &str, wanted: &str| reader.attribute("", name).map(|value| value.eq(wanted));
+        // Without an encoding it is base64 (WCF writes none without the Basic Security Profile).
+        let readable =
+            is("ValueType", names::X509_V3) == Some(true) && is("EncodingType", names::BASE64_BINARY) != Some(false);
+        if !readable {
+            return Err(Refusal::WrongToken { element: Element::BinarySecurityToken, offset: child.span.start });
+        }
         let root = Root::Certificate(reader.text()?.trim().span());
         self.push(Key { id: child.id, at: child.span.start, derived: false, root, secret: None })?;
         Ok(())
@@ -385,7 +399,13 @@ fn unwrap<C: Credentials + ?Sized>(
     let mut octets = [0u8; 64];
     let recipient = certificate_reference(reference, &mut octets).ok_or(CredentialError::UnknownCertificate)?;
     let mut key = SecretKey::zeroed(SecretKey::MAX).ok_or(CredentialError::Unsupported)?;
-    let len = credentials.unwrap_key(recipient, transport, wrapped, key.as_mut_bytes())?;
+    let len = credentials.unwrap_key(recipient, transport, wrapped, key.as_mut_bytes()).map_err(|error| {
+        // Told which one was looked for; the peer is not.
+        let named =
+            if let CertificateReference::ThumbprintSha1(octets) = recipient { octets.try_into().ok() } else { None };
+        let unknown = named.filter(|_| error == CredentialError::UnknownCertificate);
+        unknown.map_or(error, CredentialError::UnknownThumbprint)
+    })?;
     key.as_bytes().get(..len).and_then(SecretKey::new).ok_or(CredentialError::WrongKey)
 }
 

@@ -1,16 +1,16 @@
 //! Verification: the primary signature, every digest under it, and the signatures that endorse it.
 
 use super::open::Opening;
-use super::opened::{Endorser, OpenContext};
+use super::opened::{Endorsement, Endorser, OpenContext};
 use super::scan::MAX_CHILDREN;
 use super::signature::{Method, Reference, SignatureView};
-use super::tokens::{Root, Sources, certificate_reference};
+use super::tokens::{Root, Sources};
 use super::{
-    CertificateReference, Credentials, Element, Encryption, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue,
+    CertificateUse, Credentials, Element, Encryption, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue, Signer,
 };
-use crate::base64;
 use crate::crypto::{Backend, SecretKey};
 use crate::xml::{self, Limits, Reader, Span};
+use heapless::Vec;
 
 /// The primary signature, verified.
 pub(super) struct Primary {
@@ -18,6 +18,8 @@ pub(super) struct Primary {
     pub(super) span: Span,
     pub(super) root: Root,
     pub(super) secret: Option<SecretKey>,
+    /// SHA-256 of the certificate that made it, if one did.
+    pub(super) certificate: Option<[u8; 32]>,
     pub(super) value: SignatureValue,
 }
 
@@ -41,8 +43,15 @@ impl Opening {
             return Err(Refusal::Order { element: Element::Signature });
         }
         let view = SignatureView::read(buf, child.span, &self.map, &self.wire, &mut self.suites)?;
-        let Method::Symmetric(algorithm) = view.method else {
-            return Err(Refusal::WrongToken { element: Element::Signature, offset: child.span.start });
+        let algorithm = match (view.method, context.policy.signer) {
+            (Method::Symmetric(algorithm), Signer::Symmetric | Signer::Any) => algorithm,
+            (Method::Asymmetric(_), Signer::Client | Signer::Service | Signer::Any) => {
+                return self.certified_primary::<B, K, C>(buf, context, sources, &view, &child);
+            }
+            // Where a certificate must sign, an anonymous key must not do.
+            (Method::Symmetric(_), Signer::Client | Signer::Service) | (Method::Asymmetric(_), Signer::Symmetric) => {
+                return Err(Refusal::WrongToken { element: Element::Signature, offset: child.span.start });
+            }
         };
         let key = self.keys.resolve(buf, &view.key, child.span.start, sources)?;
         let key = self.keys.get(key).ok_or(Refusal::Missing(Element::Signature))?;
@@ -60,16 +69,14 @@ impl Opening {
             return Err(Refusal::TokenMismatch);
         }
         if !view.authentic::<B>(buf, &self.map, &self.wire, algorithm, secret.as_bytes())? {
-            return Err(match self.keys.unwrap_failed {
-                Some(error) => Refusal::Credential(error),
-                None => Refusal::SignatureValue(Element::Signature),
-            });
+            return Err(self.keys.unwrapping().unwrap_or(Refusal::SignatureValue(Element::Signature)));
         }
         let primary = Primary {
             id: child.id,
             span: child.span,
             root: key.root,
             secret: self.keys.token(key.root).and_then(|token| token.secret.clone()),
+            certificate: None,
             value: SignatureValue::new(&view.value).ok_or(Refusal::SignatureValue(Element::Signature))?,
         };
         for reference in &view.references {
@@ -79,7 +86,7 @@ impl Opening {
     }
 
     /// A derived key must be as long as the suite signs with: the sender chooses its length, and a short one is guessed.
-    fn long_enough(&self, derived: bool, secret: &SecretKey) -> Result<(), Refusal> {
+    pub(super) fn long_enough(&self, derived: bool, secret: &SecretKey) -> Result<(), Refusal> {
         let shortest = self.suites.iter().map(|s| s.signature_key_len()).min().unwrap_or(0);
         if derived && secret.len() < shortest {
             let (value, limit) = (secret.len() as u64, shortest as u64);
@@ -89,7 +96,12 @@ impl Opening {
     }
 
     /// Verifies one reference of the primary signature and marks the part that it covers.
-    fn reference<B: Backend>(&mut self, buf: &[u8], reference: &Reference, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) fn reference<B: Backend>(
+        &mut self,
+        buf: &[u8],
+        reference: &Reference,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
         let id = reference.id.of(buf);
         let is = |span: Span| !span.is_empty() && span.of(buf) == id;
         let mut duplicate = None;
@@ -131,23 +143,21 @@ impl Opening {
         Ok(())
     }
 
-    /// Signatures after the primary one: each must be over the primary signature and nothing else.
+    /// Signatures after the primary one: each must be over the primary signature and nothing else. One may be a
+    /// certificate's, one a conversation's.
     pub(super) fn endorsements<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
         &mut self,
         buf: &[u8],
         context: &OpenContext<'_, K, C>,
         sources: &Sources<'_, K, C>,
         primary: &Primary,
-    ) -> Result<(Option<Endorser>, Option<Span>), Refusal> {
+    ) -> Result<Vec<Endorsement, 2>, Refusal> {
         let element = Element::EndorsingSignature;
-        let mut found = (None, None);
+        let mut found: Vec<Endorsement, 2> = Vec::new();
         for index in 0..self.map.children.len().min(MAX_CHILDREN) {
             let Some(child) = self.map.children.get(index).copied() else { break };
             if child.kind != Element::Signature || child.span == primary.span {
                 continue;
-            }
-            if found.0.is_some() {
-                return Err(Refusal::TooMany { element, limit: 1 });
             }
             let offset = child.span.start;
             let view = SignatureView::read(buf, child.span, &self.map, &self.wire, &mut self.suites)?;
@@ -160,7 +170,7 @@ impl Opening {
             if !reference.holds::<B>(buf, primary.span, &self.map.security_scope, &self.wire, &mut |_, _| Ok(()))? {
                 return Err(Refusal::Digest { element: Element::Signature });
             }
-            let endorser = match view.method {
+            let by = match view.method {
                 Method::Symmetric(algorithm) => {
                     let key = self.keys.resolve(buf, &view.key, offset, sources)?;
                     let key = self.keys.get(key).ok_or(Refusal::DanglingReference { offset })?;
@@ -179,45 +189,20 @@ impl Opening {
                 }
                 Method::Asymmetric(_) => self.certified::<B, K, C>(buf, context, sources, &view, offset)?,
             };
-            found = (Some(endorser), Some(view.value_text));
+            let again = |other: &Endorsement| core::mem::discriminant(&other.by) == core::mem::discriminant(&by);
+            if found.iter().any(again) {
+                return Err(Refusal::TooMany { element, limit: 1 });
+            }
+            // There is room for one of each kind.
+            let _ = found.push(Endorsement { by, value: view.value_text });
             self.coverage.endorsing = self.coverage.endorsing.saturating_add(1);
         }
-        if context.policy.endorsement && found.0.is_none() {
+        let by_context = found.iter().any(|e| matches!(e.by, Endorser::SecurityContext(_)));
+        let by_certificate = found.iter().any(|e| matches!(e.by, Endorser::Certificate { .. }));
+        let certificate = context.policy.certificate == CertificateUse::Required;
+        if (context.policy.endorsement && !by_context) || (certificate && !by_certificate) {
             return Err(Refusal::Missing(element));
         }
         Ok(found)
-    }
-
-    /// An endorsing signature made with a client certificate.
-    #[inline(never)]
-    fn certified<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
-        &mut self,
-        buf: &[u8],
-        context: &OpenContext<'_, K, C>,
-        sources: &Sources<'_, K, C>,
-        view: &SignatureView<'_>,
-        offset: u32,
-    ) -> Result<Endorser, Refusal> {
-        let element = Element::EndorsingSignature;
-        let Method::Asymmetric(algorithm) = view.method else { return Err(Refusal::WrongToken { element, offset }) };
-        let digest = view.digest::<B>(buf, &self.map, &self.wire, algorithm.digest())?;
-        // A certificate is some 1 to 2 KiB of DER; this bounds the stack as well as the peer.
-        let mut der = [0u8; 6144];
-        let mut octets = [0u8; 64];
-        let (signer, place) = if let Some(named) = certificate_reference(&view.key, &mut octets) {
-            (named, Span::default())
-        } else {
-            let key = self.keys.resolve(buf, &view.key, offset, sources)?;
-            let key = self.keys.get(key).ok_or(Refusal::DanglingReference { offset })?;
-            let Root::Certificate(text) = key.root else { return Err(Refusal::WrongToken { element, offset }) };
-            let bad = Refusal::Malformed { element: Element::BinarySecurityToken, offset: text.start };
-            let len = base64::decode(text.of(buf), &mut der).map_err(|_| bad)?;
-            (CertificateReference::Der(der.get(..len).ok_or(bad)?), text)
-        };
-        context
-            .credentials
-            .verify_signature(signer, algorithm, digest.as_bytes(), &view.value)
-            .map_err(Refusal::Credential)?;
-        Ok(Endorser::Certificate(place))
     }
 }

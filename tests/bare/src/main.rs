@@ -106,6 +106,7 @@ fn round_trip() -> Result<(), Failure> {
             encryption: DerivedKey { nonce: &encryption_nonce, secret: &encryption },
         },
         username: None,
+        certificate: None,
         endorsing: None,
         confirmations: &[],
     };

@@ -208,6 +208,7 @@ fn seal_one(sample: &Sample, body: &str, chance: &mut Chance) -> Outcome<(Vec<u8
             Keys::Underived => MessageKeys::Underived(&token.secret),
         },
         username: sample.supporting.then(|| UsernameToken { id: id(), name: "ann & bob", password: "<secret>" }),
+        certificate: None,
         endorsing: sample.supporting.then_some(EndorsingToken {
             element: endorser.element.as_bytes(),
             id: endorser.id.as_bytes(),

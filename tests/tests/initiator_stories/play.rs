@@ -301,7 +301,9 @@ impl<'s> Play<'s> {
         if let Some(ids) = first.and_then(|n| unique_id(n.attribute("Id")?)) {
             self.client.continue_ids(ids);
         }
-        let user = tree.path(&["Header", "Security", "UsernameToken"]);
+        let user = tree
+            .path(&["Header", "Security"])
+            .and_then(|security| security.child("UsernameToken").or_else(|| security.child("BinarySecurityToken")));
         if let Some(ids) = user.and_then(|n| unique_id(n.attribute("Id")?)) {
             self.client.continue_user_ids(ids);
         }

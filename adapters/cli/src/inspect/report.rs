@@ -32,6 +32,8 @@ impl Verdict {
 enum Token {
     Context { identifier: String, instance: Option<String> },
     Wrapped { sha1: String },
+    Certificate { sha256: String },
+    Transport,
 }
 
 /// What was found in one message. The parts that only a verified message has are empty otherwise.
@@ -105,16 +107,19 @@ impl MessageReport {
                 Token::Context { identifier: text(name.identifier()), instance: name.instance().map(text) }
             }
             ProtectionToken::EncryptedKey { sha1, .. } => Token::Wrapped { sha1: hex(sha1) },
+            ProtectionToken::Certificate { sha256, .. } => Token::Certificate { sha256: hex(sha256) },
+            ProtectionToken::Transport => Token::Transport,
         };
         let order = match opened.order {
             ProtectionOrder::SignBeforeEncrypt => "SignBeforeEncrypt",
             ProtectionOrder::SignBeforeEncryptAndEncryptSignature => "SignBeforeEncryptAndEncryptSignature",
             ProtectionOrder::EncryptBeforeSign => "EncryptBeforeSign",
         };
-        let endorser = opened.endorser.as_ref().map(|endorser| match endorser {
-            Endorser::Certificate(_) => "certificate".to_owned(),
+        let endorser = opened.endorsements.iter().map(|endorsement| match &endorsement.by {
+            Endorser::Certificate { .. } => "certificate".to_owned(),
             Endorser::SecurityContext(name) => text(name.identifier()),
         });
+        let endorser = endorser.reduce(|both, next| format!("{both}, {next}"));
         Self {
             verdict: Verdict::Verified,
             signed: names(&opened.coverage.signed),
@@ -178,6 +183,8 @@ impl MessageReport {
                 json!({ "kind": "SecurityContextToken", "identifier": identifier, "instance": instance })
             }
             Token::Wrapped { sha1 } => json!({ "kind": "EncryptedKey", "sha1": sha1 }),
+            Token::Certificate { sha256 } => json!({ "kind": "X509", "sha256": sha256 }),
+            Token::Transport => json!({ "kind": "Transport" }),
         });
         let mut object = json!({
             "number": self.number,

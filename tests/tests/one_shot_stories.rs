@@ -1,0 +1,186 @@
+//! Our one-shot client and service in the place of the recorded ones: with their randomness they send what was sent, and
+//! they take what was taken.
+
+use soap_session_core::secure::{
+    Exchange, Failure, OneShotClient, OneShotIncoming, OneShotService, OneShotSettings, Received, UserCredential,
+};
+use soap_session_core::time::{Instant, Wall};
+use soap_session_tests::actors::{Recorded, Said};
+use soap_session_tests::dom::Node;
+use soap_session_tests::script::Script;
+use soap_session_tests::story::{ONE_SHOT, Story, Turn};
+use soap_session_tests::wire::{body, created, header, ivs, message_nonces, tree, unique_id, urn};
+use soap_session_tests::{Message, Verdict};
+
+type Client = OneShotClient<Script, 4, 64>;
+type Service = OneShotService<Script, 64>;
+
+/// Stories beside the cases, with the fault that each request met with.
+const STORIES: [&str; 2] =
+    ["wcf-stories/oneshot-client-clock-minus-600s", "wcf-stories/oneshot-client-clock-plus-600s"];
+
+const ZERO: Wall = Wall { unix_ms_at_zero: 0 };
+
+fn at(ms: i64) -> Instant {
+    Instant::from_millis(u64::try_from(ms).expect("after 1970"))
+}
+
+fn said(message: &Message) -> Said {
+    let tree = tree(message);
+    Said {
+        action: header(&tree, "Action"),
+        body: body(message),
+        two_way: !header(&tree, "MessageID").is_empty(),
+        fault: tree.path(&["Body", "Fault"]).is_some(),
+    }
+}
+
+fn id_in(tree: &Node, local: &str) -> Option<soap_session_core::secure::UniqueIds> {
+    unique_id(tree.path(&["Header", "Security", local])?.attribute("Id")?)
+}
+
+struct Play<'s> {
+    story: &'s Story,
+    keys: Recorded,
+    script: Script,
+    client: Client,
+    service: Service,
+    equal: u32,
+    wrong: Vec<String>,
+}
+
+impl<'s> Play<'s> {
+    fn new(story: &'s Story) -> Self {
+        let script = Script::default();
+        let to = header(&tree(story.request(story.turns[0].number)), "To");
+        let user = UserCredential::new("alice", "wonder");
+        let settings = OneShotSettings { language: "", ..OneShotSettings::default() };
+        Self {
+            story,
+            keys: story.keyring(),
+            client: Client::new(story.client.binding(), &to, user, ZERO, script.clone()).expect("a client"),
+            service: Service::new(story.server.binding(), settings, ZERO, script.clone()),
+            script,
+            equal: 0,
+            wrong: Vec::new(),
+        }
+    }
+
+    fn compare(&mut self, what: &str, ours: &[u8], theirs: &[u8]) {
+        if ours == theirs {
+            self.equal += 1;
+            return;
+        }
+        let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or_else(|| ours.len().min(theirs.len()));
+        let show = |bytes: &[u8]| {
+            String::from_utf8_lossy(&bytes[at.saturating_sub(80).min(bytes.len())..(at + 80).min(bytes.len())])
+                .into_owned()
+        };
+        self.wrong.push(format!("{} {what}: byte {at}\n  {}\n  {}", self.story.name, show(ours), show(theirs)));
+    }
+
+    fn client_sends(&mut self, turn: &Turn) -> Exchange {
+        let message = self.story.request(turn.number);
+        let tree = tree(message);
+        let binding = self.story.client.binding();
+        let mut nonces = message_nonces(&tree);
+        // Drawn even where keys are not derived.
+        nonces.resize(2, vec![0; 16]);
+        let said = said(message);
+        let key = self.story.secrets.of(&message.file).and_then(|keys| keys.encrypted_key.clone()).expect("a key");
+        let mut pieces = vec![key];
+        pieces.extend(nonces);
+        // One-way messages draw a MessageID and do not send it.
+        pieces.push(if said.two_way { urn(&header(&tree, "MessageID")) } else { vec![0; 16] });
+        pieces.extend(ivs(message, binding.suite));
+        self.script.say(pieces);
+        self.client.continue_ids(id_in(&tree, "EncryptedKey").expect("an Id"));
+        if let Some(ids) = id_in(&tree, "UsernameToken").or_else(|| id_in(&tree, "BinarySecurityToken")) {
+            self.client.continue_user_ids(ids);
+        }
+        let now = at(created(&tree).expect("a time stamp"));
+        let mut out = vec![0; 32_768];
+        let (exchange, len) = self.client.seal_request(now, &self.keys, &said, &mut out).expect("it can be sealed");
+        assert_eq!(self.script.left(), 0, "{}: recorded draws were not asked for", self.story.name);
+        self.compare(&message.file, &out[..len], &message.bytes);
+        exchange
+    }
+
+    /// What the service answers.
+    fn service_answers(&mut self, turn: &Turn) {
+        let message = self.story.request(turn.number);
+        let mut bytes = message.bytes.clone();
+        let reply = self.story.reply(turn.reply.expect("every exchange has its answer"));
+        let incoming = self.service.open_request(at(turn.received_at), &self.keys, &mut bytes);
+        let mut out = vec![0; 32_768];
+        let (len, status) = match (turn.verdict, incoming) {
+            (Verdict::Accepted, OneShotIncoming::Request { opened, owed }) => {
+                assert_eq!(opened.body.of(&bytes), body(message), "{}", message.file);
+                if owed.reply() {
+                    let tree = tree(reply);
+                    let mut nonces = message_nonces(&tree);
+                    nonces.resize(2, vec![0; 16]);
+                    nonces.extend(ivs(reply, self.story.server.binding().suite));
+                    self.script.say(nonces);
+                    self.service.continue_ids(id_in(&tree, "Timestamp").expect("an Id"));
+                    let now = at(created(&tree).expect("a time stamp"));
+                    self.service.seal_reply(now, &self.keys, &owed, &said(reply), &mut out).expect("it can be sealed")
+                } else {
+                    self.service.write_answer(&owed, &mut out).expect("room")
+                }
+            }
+            (Verdict::Refused, OneShotIncoming::Refused { owed, .. }) => {
+                self.service.write_answer(&owed, &mut out).expect("room")
+            }
+            (verdict, incoming) => {
+                self.wrong.push(format!("{} {}: {verdict:?}, and we say {incoming:?}", self.story.name, message.file));
+                return;
+            }
+        };
+        assert!(turn.status.is_none_or(|recorded| recorded == status), "{}", reply.file);
+        self.compare(&reply.file, &out[..len], &reply.bytes);
+        // A copy is no second request.
+        let mut copy = message.bytes.clone();
+        let again = self.service.open_request(at(turn.received_at), &self.keys, &mut copy);
+        assert!(matches!(again, OneShotIncoming::Refused { .. }), "{}", message.file);
+    }
+
+    fn client_hears(&mut self, turn: &Turn, exchange: Exchange) {
+        let reply = self.story.reply(turn.reply.expect("every exchange has its answer"));
+        let mut bytes = reply.bytes.clone();
+        let now = if reply.is_secured() { created(&tree(reply)).expect("a time stamp") } else { turn.received_at };
+        match (turn.verdict, self.client.open_reply(at(now), exchange, &self.keys, &mut bytes)) {
+            (Verdict::Accepted, Ok(Received::Reply(opened))) => assert_eq!(opened.body.of(&bytes), body(reply)),
+            (Verdict::Accepted, Ok(Received::Accepted)) => assert!(reply.bytes.is_empty()),
+            (Verdict::Refused, Ok(Received::Failed(Failure::Fault(fault)))) => assert!(!fault.secured),
+            (verdict, heard) => {
+                self.wrong.push(format!("{} {}: {verdict:?}, and we hear {heard:?}", self.story.name, reply.file));
+            }
+        }
+    }
+}
+
+#[test]
+fn recorded_one_shot_messages_are_sent_and_taken_in_both_roles() {
+    let names: Vec<&str> = ONE_SHOT.iter().map(|(name, _)| *name).chain(STORIES).collect();
+    let (mut messages, mut equal, mut wrong) = (0, 0, Vec::new());
+    for name in names {
+        let story = Story::open(name);
+        assert!(!story.turns.is_empty(), "{name}");
+        let mut play = Play::new(&story);
+        for turn in &story.turns {
+            let exchange = play.client_sends(turn);
+            play.service_answers(turn);
+            play.client_hears(turn, exchange);
+            messages += 2;
+        }
+        assert_eq!(play.client.waiting(), 0);
+        println!("{name}: {} of {} messages byte for byte", play.equal, story.turns.len() * 2);
+        equal += play.equal;
+        wrong.extend(play.wrong);
+    }
+    println!("{equal} of {messages} messages byte for byte");
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(equal, messages);
+    assert!(messages > 270, "only {messages} messages");
+}
