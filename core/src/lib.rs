@@ -67,11 +67,15 @@
 //! [`xml`] reads, canonicalizes and writes; [`soap`] knows envelopes, addressing and faults; [`crypto`] has the algorithm
 //! suites and a trait behind which other primitives fit; [`secure`] is WS-SecureConversation, [`reliable`] is
 //! WS-ReliableMessaging, and [`session`] puts the two together. [`secure::open`] and [`secure::seal`] work on single
-//! messages, for who needs no session. [`throttle`] limits calls, sessions and instances, in tables that a [`store`] makes.
+//! messages, for who needs no session. [`throttle`] limits calls, sessions and instances, in tables that a [`store`] makes;
+//! [`lifetime`] knows which call is legal in which state of a channel. [`service`] decides what a service host runs, and when;
+//! [`session::ServiceEndpoint`] and [`session::ClientChannel`] are the two sides as applications see them, and the [`door`]
+//! spreads the sessions of a service over as many endpoints as it has cores.
 //!
 //! # Memory
 //!
-//! Tables are inside the machines, their capacities are const parameters. Opening and sealing use the stack only.
+//! Tables are inside the machines, their capacities are const parameters, or in a [`store`] of the caller's, as large as it says
+//! when they are made. None grows. Opening and sealing use the stack only.
 //!
 //! [`Initiator::call`]: secure::Initiator::call
 //! [`Initiator::receive`]: secure::Initiator::receive

@@ -27,7 +27,9 @@ proptest! {
     #[test]
     fn a_request_is_delivered_once(binding in bindings(), moves in moves(), seed: u8) {
         let mut world = World::new(&binding, seed);
-        for step in moves {
+        // Where the transport protects the messages, WCF leaves copies to the transport too.
+        let tells_copies = !binding.bootstrap.over_transport();
+        for step in moves.into_iter().filter(|step| tells_copies || !matches!(step, Move::Again(_))) {
             let _ = world.step(step);
         }
         let different: BTreeSet<_> = world.delivered.iter().collect();
