@@ -90,7 +90,11 @@ impl World {
         let addresses = ClientAddresses::new("urn:service", None).expect("short");
         let mut world = Self {
             client: Client::new(plan.settings.clone(), plan.shape, addresses, Chance::new(&material)),
-            acceptor: Box::new(Acceptor::new(plan.settings.clone(), plan.shape, Chance::new(&material.map(|octet| !octet)))),
+            acceptor: Box::new(Acceptor::new(
+                plan.settings.clone(),
+                plan.shape,
+                Chance::new(&material.map(|octet| !octet)),
+            )),
             now: Instant::from_millis(1000),
             said: Vec::new(),
             tickets: BTreeMap::new(),

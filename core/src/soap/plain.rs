@@ -3,7 +3,7 @@
 use super::{Addressing, AddressingVersion, HeaderBlock, SoapError, SoapVersion};
 use crate::xml::{Grow, Limits, Reader, Scope, Span, Start, Text, Token, Writer};
 
-/// A message that was read: where its parts stand. A part that is not there is empty.
+/// A message that was read: where its parts stand. A part that is not there, or has references (`&amp;`) in it, is empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PlainMessage {
     /// `Action`. Without WS-Addressing it is HTTP's.
@@ -81,7 +81,9 @@ impl PlainMessage {
             return Err(SoapError::Unexpected { expected: "the end", offset: behind.span.start });
         }
         while !matches!(reader.next()?, Token::Eof) {}
-        let span = |text: Option<Text<'_>>| text.map_or_else(Span::default, |text| text.span());
+        // A value with references in it stands nowhere as it is meant.
+        let plain = |text: &Text<'_>| text.plain().is_some();
+        let span = |text: Option<Text<'_>>| text.filter(plain).map_or_else(Span::default, |text| text.span());
         let found = found.as_ref();
         Ok(Self {
             // Who has no action has no operation: that is the dispatcher's to say.

@@ -1,13 +1,13 @@
 //! A client without a session: each call is an exchange of its own.
 
-use super::super::{Message, heard};
+use super::super::Message;
 use super::error::ChannelError;
 use crate::chance::{Chance, Entropy, Uuid};
 use crate::exchange::{Exchange, Outgoing};
 use crate::reliable::Identifier;
 use crate::secure::Misuse;
-use crate::soap::{Addressing, AddressingVersion, HeaderBlock, SoapError, SoapVersion};
-use crate::xml::{Grow, Limits, Reader, Scope, Span, Text, Token, Writer};
+use crate::soap::{AddressingVersion, HeaderBlock, PlainMessage, SoapVersion, write_plain};
+use crate::xml::{Grow, Limits};
 use heapless::Vec;
 
 /// A client without a session, as over basicHttpBinding, or over wsHttpBinding without security.
@@ -38,14 +38,6 @@ pub(super) enum Answer {
     Reply(Message),
     Accepted,
     Failed(ChannelError),
-}
-
-/// The header that a reply must be understood with, its addressing, its body.
-struct Envelope<'a> {
-    addressing: Option<Addressing<'a>>,
-    must_understand: Option<Span>,
-    body: Span,
-    body_scope: Scope,
 }
 
 impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize> PlainClient<P, E, CALLS> {
@@ -104,33 +96,27 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize> PlainClient<P, E, CALL
         let request = call.request.as_ref()?;
         let mut entropy = self.entropy.clone();
         let message_id = Identifier::of(Uuid::random(&mut entropy));
-        let mut w = Writer::new(out);
-        w.put(b"<s:Envelope xmlns:s=\"");
-        w.put_str(self.soap.namespace());
-        w.put(b"\"");
-        if let Some(addressing) = self.addressing {
-            w.put(b" xmlns:a=\"");
-            w.put_str(addressing.namespace());
-            w.put(b"\"><s:Header>");
-            HeaderBlock::Action(request.action()).write(&mut w, None);
-            if call.two_way {
-                HeaderBlock::MessageId(message_id.as_bytes()).write(&mut w, None);
-                HeaderBlock::ReplyTo(addressing.anonymous().as_bytes()).write(&mut w, None);
-            }
-            HeaderBlock::To(&self.to).write(&mut w, None);
-            w.put(b"</s:Header");
-        }
-        w.put(b"><s:Body>");
-        w.put(request.body());
-        w.put(b"</s:Body></s:Envelope>");
-        let len = w.position();
+        let two_way = self.addressing.filter(|_| call.two_way);
+        let headers: Vec<HeaderBlock<'_>, 4> = [
+            Some(HeaderBlock::Action(request.action())),
+            two_way.map(|_| HeaderBlock::MessageId(message_id.as_bytes())),
+            two_way.map(|addressing| HeaderBlock::ReplyTo(addressing.anonymous().as_bytes())),
+            Some(HeaderBlock::To(&self.to)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         // The action is kept behind the message: the request is forgotten when it is sent.
-        w.put(request.action());
-        let kept = request.action().len();
+        let (have, kept) = (out.len(), request.action().len());
+        let written = write_plain(out, self.soap, self.addressing, &headers, request.body());
+        let (len, needed) = match written {
+            Ok(len) => (len, len.saturating_add(kept)),
+            Err(grow) => return Some(Err(Grow { needed: grow.needed.saturating_add(kept), have })),
+        };
+        let Some(place) = out.get_mut(len..needed) else { return Some(Err(Grow { needed, have })) };
+        place.copy_from_slice(request.action());
         let exchange = call.exchange;
-        if let Err(grow) = w.finish() {
-            return Some(Err(grow));
-        }
+        drop(headers);
         self.entropy = entropy;
         if let Some(call) = self.calls.get_mut(index) {
             call.request = None;
@@ -146,69 +132,15 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize> PlainClient<P, E, CALL
         if message.is_empty() {
             return Some(if call.two_way { Answer::Failed(ChannelError::EmptyAnswer) } else { Answer::Accepted });
         }
-        let envelope = match self.read(message) {
-            Ok(envelope) => envelope,
+        let read = match PlainMessage::read(message, self.soap, self.addressing, &self.limits) {
+            Ok(read) => read,
             Err(error) => return Some(Answer::Failed(ChannelError::NotSoap(error))),
         };
-        let place = |text: Option<Text<'_>>| heard::span_of(message, text.and_then(|text| text.plain()));
-        let addressing = envelope.addressing.as_ref();
-        let relates_to = addressing.and_then(|addressing| addressing.relates_to);
-        if relates_to.is_some_and(|id| id.plain() != Some(call.message_id.as_bytes())) {
+        let PlainMessage { action, message_id, relates_to, body, body_scope, must_understand, .. } = read;
+        let related = relates_to.of(message);
+        if !related.is_empty() && related != call.message_id.as_bytes() {
             return Some(Answer::Failed(ChannelError::Unrelated));
         }
-        Some(Answer::Reply(Message {
-            action: place(addressing.and_then(|addressing| addressing.action().ok())),
-            message_id: place(addressing.and_then(|addressing| addressing.message_id)),
-            relates_to: place(relates_to),
-            body: envelope.body,
-            body_scope: envelope.body_scope,
-            must_understand: envelope.must_understand,
-        }))
-    }
-
-    fn read<'a>(&self, message: &'a [u8]) -> Result<Envelope<'a>, SoapError> {
-        let soap = self.soap.namespace();
-        let mut reader = Reader::document(message, &self.limits)?;
-        let envelope = reader.next_element()?.ok_or(SoapError::Missing { element: "Envelope" })?;
-        if !envelope.name.is(soap, "Envelope") {
-            return Err(SoapError::Unexpected { expected: "Envelope", offset: envelope.span.start });
-        }
-        let mut addressing = self.addressing.map(Addressing::new);
-        let mut must_understand = None;
-        let mut next = reader.next_element()?;
-        if next.is_some_and(|start| start.name.is(soap, "Header")) {
-            while let Some(block) = reader.next_element()? {
-                let marked =
-                    reader.attribute(soap, "mustUnderstand").is_some_and(|value| value.eq("1") || value.eq("true"))
-                        && reader.attribute(soap, self.soap.role_attribute()).is_none();
-                let known = match &mut addressing {
-                    Some(addressing) => addressing.read(&mut reader, &block)?,
-                    None => false,
-                };
-                if !known {
-                    let span = reader.skip()?;
-                    if marked && must_understand.is_none() {
-                        must_understand = Some(span);
-                    }
-                }
-            }
-            next = reader.next_element()?;
-        }
-        let start = next.ok_or(SoapError::Missing { element: "Body" })?;
-        if !start.name.is(soap, "Body") {
-            return Err(SoapError::Unexpected { expected: "Body", offset: start.span.start });
-        }
-        let body_scope = reader.scope().clone();
-        let inside = reader.depth();
-        let mut end = start.span.end;
-        while reader.depth() >= inside {
-            // An element written `<s:Body/>` ends, without width, where its start tag does.
-            end = reader.position();
-            if let Token::Eof = reader.next()? {
-                break;
-            }
-        }
-        while !matches!(reader.next()?, Token::Eof) {}
-        Ok(Envelope { addressing, must_understand, body: Span::new(start.span.end, end), body_scope })
+        Some(Answer::Reply(Message { action, message_id, relates_to, body, body_scope, must_understand }))
     }
 }
