@@ -214,3 +214,23 @@ fn every_timer_of_a_session_can_be_read() {
     );
     assert_eq!(told.channels[&1].last().map(String::as_str), Some("Closed"), "{:?}", told.channels);
 }
+
+/// Which timeout ends a reliable session that nobody uses: the receive timeout counts the application's messages, whatever reliable
+/// messaging says in between; the inactivity timeout counts everything that is heard. The smaller of the two governs.
+#[test]
+fn the_smaller_of_receive_timeout_and_inactivity_timeout_governs() {
+    let ended = |server: &str, client: &str, until: u64| {
+        let deeds = [(0, "A make".to_owned()), (0, "A Start 1".to_owned())];
+        let told = play(server, client, &deeds, until, false);
+        let asked = told.wire.iter().filter(|line| line.contains("AckRequested")).count();
+        (told.channels[&1].clone(), asked)
+    };
+    // The client asks every three seconds; that does not count as use.
+    let (server, client) = ("rm=10,recv=5,inact=6", "rm=10,inact=6");
+    assert_eq!(ended(server, client, 4_900), (vec!["accepted with a session".to_owned()], 1));
+    assert_eq!(ended(server, client, 5_100).0, ["accepted with a session", "Closing", "Closed"]);
+    // A client that is silent for longer than the service's inactivity timeout.
+    let (server, client) = ("rm=10,inact=5", "rm=10,inact=600");
+    assert_eq!(ended(server, client, 4_900), (vec!["accepted with a session".to_owned()], 0));
+    assert_eq!(ended(server, client, 5_100).0, ["accepted with a session", "Faulted", "Closing", "Closed"]);
+}

@@ -195,18 +195,18 @@ where
         self.reliable.take(now, id)
     }
 
-    /// Gives the reply to a request: see [`Service::reply`].
+    /// Gives the reply to a request: see [`ReliableAcceptor::reply`].
     ///
     /// # Errors
-    /// As [`Service::reply`].
+    /// As [`ReliableAcceptor::reply`].
     pub fn reply(&mut self, id: ReliableSessionId, number: u64, reply: P) -> Result<(), (P, SendRefused)> {
         self.reliable.reply(id, number, reply)
     }
 
-    /// Ends a request without a reply: see [`Service::finish`].
+    /// Ends a request without a reply: see [`ReliableAcceptor::finish`].
     ///
     /// # Errors
-    /// As [`Service::finish`].
+    /// As [`ReliableAcceptor::finish`].
     pub fn finish(&mut self, id: ReliableSessionId, number: u64) -> Result<(), SendRefused> {
         self.reliable.finish(id, number)
     }
@@ -222,7 +222,7 @@ where
     /// Closes a session.
     ///
     /// # Errors
-    /// As [`Service::close`].
+    /// As [`ReliableAcceptor::close`].
     pub fn close(&mut self, now: Instant, id: ReliableSessionId) -> Result<(), SendRefused> {
         self.reliable.close(now, id)
     }
