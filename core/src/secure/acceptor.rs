@@ -10,6 +10,7 @@
 //!
 //! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
 
+use super::acceptor_cookie::IssuedCookie;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
 use super::binding::{AcceptorSettings, Binding, Bootstrap, KeyEntropyMode};
 use super::context_name::ContextName;
@@ -30,6 +31,10 @@ use crate::soap::RequestType;
 use crate::time::{Deadline, Instant, UnixMillis, Wall};
 use core::marker::PhantomData;
 use heapless::{String, Vec};
+
+/// Most cookies on their way to their clients; while there are so many, further requests are told that the service is too
+/// busy. A driver that asks what to send whenever it has told something needs one.
+const MAX_ISSUED: usize = 4;
 
 /// How a request's body must be protected, by its action.
 pub(super) type Contract<'c> = &'c dyn Fn(&[u8]) -> Option<Encryption>;
@@ -78,11 +83,13 @@ pub struct Acceptor<
     pub(super) sessions: Vec<Session, SESSIONS>,
     pub(super) exchanges: Vec<OpenExchange<P>, EXCHANGES>,
     replay: ReplayTable<REPLAY>,
+    /// Cookies on their way to their clients.
+    pub(super) cookies: Vec<IssuedCookie, MAX_ISSUED>,
     next_session: u32,
     /// Used sessions that a room above has not accepted yet.
     queued: usize,
     pub(super) next_sweep: Deadline,
-    mark: Option<ShardMark>,
+    pub(super) mark: Option<ShardMark>,
     full: Option<u16>,
     pub(super) backend: PhantomData<B>,
 }
@@ -105,6 +112,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             sessions: Vec::new(),
             exchanges: Vec::new(),
             replay: ReplayTable::default(),
+            cookies: Vec::new(),
             next_session: 1,
             queued: 0,
             next_sweep: Deadline::Never,
@@ -228,6 +236,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// The exchange is gone: its client went away.
     pub fn exchange_failed(&mut self, exchange: Exchange) {
         self.exchanges.retain(|open| open.exchange != exchange);
+        self.cookies.retain(|cookie| cookie.exchange != exchange);
     }
 
     /// Takes a request in; it is decrypted in place. Whatever it was, its exchange is answered through
@@ -269,7 +278,11 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         }
         let (peeked, outcome) = match peek(message, self.binding.addressing, &self.binding.limits) {
             Ok(peeked) => {
-                let outcome = self.judge(now, credentials, contract, message, &peeked);
+                let outcome = if self.binding.cookie_mode() {
+                    self.judge_stateless(now, exchange, credentials, contract, message, &peeked)
+                } else {
+                    self.judge(now, credentials, contract, message, &peeked)
+                };
                 (peeked, outcome)
             }
             Err(refusal) => (Peek::default(), Err(refusal.into())),
@@ -388,8 +401,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let Some((entropy, len)) = self.requested(message, &opened, RequestType::Issue) else {
             return Err(invalid_request(key));
         };
-        let id = SessionId(self.next_session);
-        self.next_session = self.next_session.wrapping_add(1);
+        let id = self.next_id();
         let identifier = Uuid::marked(&mut self.entropy, self.mark.as_ref());
         let wall = self.wall.at(now);
         let (generation, token) = self.generation(identifier, None, &entropy, len, wall);
@@ -439,6 +451,12 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         Ok((Incoming::Renewed(session.id), Answer::Token { renewed: true, key, token }))
     }
 
+    pub(super) const fn next_id(&mut self) -> SessionId {
+        let id = SessionId(self.next_session);
+        self.next_session = self.next_session.wrapping_add(1);
+        id
+    }
+
     /// A new key and the token that tells of it.
     fn generation(
         &mut self,
@@ -448,6 +466,22 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         len: usize,
         wall: UnixMillis,
     ) -> (Generation, NewToken) {
+        let lifetime = self.settings.key_renewal_interval;
+        let (key, token) = self.new_token(identifier, instance, requestor, len, (wall, wall.after(lifetime)));
+        let generation =
+            Generation::new::<B>(instance, key, token.expires, &self.binding, &mut self.ids, &mut self.entropy);
+        (generation, token)
+    }
+
+    /// A token that is good from one time to another, and its key.
+    pub(super) fn new_token(
+        &mut self,
+        identifier: Uuid,
+        instance: Option<Uuid>,
+        requestor: &SecretKey,
+        len: usize,
+        (created, expires): (UnixMillis, UnixMillis),
+    ) -> (SecretKey, NewToken) {
         let mut share = SecretKey::zeroed(len).unwrap_or_default();
         self.entropy.fill(share.as_mut_bytes());
         let key = match self.binding.entropy {
@@ -455,23 +489,21 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             KeyEntropyMode::Client => requestor.clone(),
             KeyEntropyMode::Server => share.clone(),
         };
-        let expires = wall.after(self.settings.key_renewal_interval);
         let (token_id, secret_id) = (self.ids.next_id(), self.ids.next_id());
-        let generation = Generation::new::<B>(instance, key, expires, &self.binding, &mut self.ids, &mut self.entropy);
         let token = NewToken {
             identifier: UrnUuid::of(identifier),
             instance: instance.map(UrnUuid::of),
             token_id,
             secret_id,
             share,
-            created: wall,
+            created,
             expires,
         };
-        (generation, token)
+        (key, token)
     }
 
     /// The entropy and the key length in bytes that a request asks for; `None` is an invalid request.
-    fn requested(&self, message: &[u8], opened: &Opened, wanted: RequestType) -> Option<(SecretKey, usize)> {
+    pub(super) fn requested(&self, message: &[u8], opened: &Opened, wanted: RequestType) -> Option<(SecretKey, usize)> {
         let request = trust_request(message, opened, &self.binding).ok()?;
         // WCF takes a missing RequestType for Issue, not for Renew.
         let asked = request.request_type.or_else(|| (wanted == RequestType::Issue).then_some(RequestType::Issue));
@@ -500,9 +532,22 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         message: &mut [u8],
         policy: &Policy,
     ) -> Result<Opened, Rejection<P>> {
+        self.open_beside(now, credentials, message, policy, None)
+    }
+
+    /// Opens a message under the key of a session in the table, or of the one `beside` it.
+    pub(super) fn open_beside<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        message: &mut [u8],
+        policy: &Policy,
+        beside: Option<&Session>,
+    ) -> Result<Opened, Rejection<P>> {
         let wall = self.wall.at(now);
         let keyring = SessionKeyring::<B> {
             sessions: &self.sessions,
+            beside,
             decoy: &self.decoy,
             len: self.binding.key_len(),
             backend: PhantomData,
@@ -530,9 +575,9 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
 }
 
 /// A refusal and the answer that it gets.
-struct Rejection<P> {
-    refusal: Refusal,
-    answer: Answer<P>,
+pub(super) struct Rejection<P> {
+    pub(super) refusal: Refusal,
+    pub(super) answer: Answer<P>,
 }
 
 impl<P> From<Refusal> for Rejection<P> {
@@ -547,13 +592,13 @@ impl<P> From<Refusal> for Rejection<P> {
     }
 }
 
-fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
+pub(super) fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
     let answer = Answer::BootstrapFault(key, BootstrapFault::InvalidRequest);
     Rejection { refusal: Refusal::InvalidTrustRequest, answer }
 }
 
 /// The key of the bootstrap, and what its answer has to confirm.
-fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstrap) -> Result<BootstrapKey, Refusal> {
+pub(super) fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstrap) -> Result<BootstrapKey, Refusal> {
     let ProtectionToken::EncryptedKey { sha1, key } = &opened.token else { return Err(Refusal::TokenMismatch) };
     let mut confirmations = Vec::new();
     if bootstrap.confirms_signatures() {
@@ -567,7 +612,7 @@ fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstrap) -> Resul
 
 /// The user who sent the message; empty for an anonymous one. A name longer than the table's is cut: it only has to be the
 /// same at every renewal.
-fn user_of(message: &[u8], opened: &Opened) -> String<128> {
+pub(super) fn user_of(message: &[u8], opened: &Opened) -> String<128> {
     let mut user = String::new();
     if let Some(known) = opened.user {
         for character in core::str::from_utf8(known.name.of(message)).unwrap_or("").chars() {
@@ -582,6 +627,7 @@ fn user_of(message: &[u8], opened: &Opened) -> String<128> {
 /// The keys of all sessions.
 struct SessionKeyring<'s, B> {
     sessions: &'s [Session],
+    beside: Option<&'s Session>,
     decoy: &'s SecretKey,
     len: usize,
     backend: PhantomData<B>,
@@ -589,7 +635,8 @@ struct SessionKeyring<'s, B> {
 
 impl<B: Backend> Keyring for SessionKeyring<'_, B> {
     fn security_context(&self, identifier: &[u8], instance: Option<&[u8]>) -> Option<SecretKey> {
-        let session = self.sessions.iter().find(|session| session.identifier.as_bytes() == identifier)?;
+        let mut all = self.sessions.iter().chain(self.beside);
+        let session = all.find(|session| session.identifier.as_bytes() == identifier)?;
         session.find(instance).map(|(_, generation)| generation.key.clone())
     }
 

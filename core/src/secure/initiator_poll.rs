@@ -60,12 +60,15 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         if phase == InitiatorPhase::Opened && queued && self.renewal_due(wall) {
             phase = phase.next(InitiatorEvent::RenewDue).unwrap_or(phase);
         }
-        if phase == InitiatorPhase::Renewing && !self.settings.can_renew {
+        let cookie_mode = self.binding.cookie_mode();
+        if phase == InitiatorPhase::Renewing && !self.settings.can_renew && !cookie_mode {
             self.fault();
             return Err(Failure::KeyExpired);
         }
         let wanted = match phase {
             InitiatorPhase::Issuing => Some(RequestType::Issue),
+            // A token with a cookie is renewed by issuing another.
+            InitiatorPhase::Renewing if cookie_mode => Some(RequestType::Issue),
             InitiatorPhase::Renewing => Some(RequestType::Renew),
             InitiatorPhase::Closing => Some(RequestType::Cancel),
             InitiatorPhase::Created | InitiatorPhase::Opened | InitiatorPhase::Closed | InitiatorPhase::Faulted => None,
@@ -76,7 +79,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
                 RequestType::Issue | RequestType::Renew => self.request_token(action, request, wall, credentials, out),
                 RequestType::Cancel => self.cancel(action, wall, out),
             };
-            if request == RequestType::Renew && !matches!(sent, Err(Failure::Room(_))) {
+            if phase == InitiatorPhase::Renewing && !matches!(sent, Err(Failure::Room(_))) {
                 self.phase = phase;
             }
             return self.transmit(sent, action, out);
@@ -267,7 +270,15 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         out: &mut [u8],
     ) -> Result<Sealed, SealError> {
         let timestamp = self.timestamp(Id::Unique(ids.next_id()), wall);
-        let keys = token.keys(self.binding.derived_keys);
+        let pair;
+        let keys = match token.keys() {
+            _ if !self.binding.derived_keys => MessageKeys::Underived(token.key()),
+            Some(keys) => keys.keys(),
+            None => {
+                pair = KeyPair::fresh::<B>(token.key(), self.binding.suite, entropy);
+                pair.per_message()
+            }
+        };
         let signing = SigningToken::SecurityContext { element: token.element(), id: token.id() };
         self.seal(message, &self.protection(signing, keys, timestamp), entropy, out)
     }

@@ -88,7 +88,14 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     /// The fault in a message without security, and what it means for the conversation.
     pub(super) fn unsecured(&mut self, message: &[u8]) -> Option<FaultSeen> {
         let fault = unsecured_fault(message, &self.binding.limits)?;
-        if fault.ends_session(self.binding.version) {
+        if !fault.ends_session(self.binding.version) {
+            return Some(fault);
+        }
+        if self.binding.cookie_mode() {
+            // There is no session that could end. Whatever the service has against the token or its cookie, the next call
+            // brings another.
+            self.renew_now = true;
+        } else {
             self.fault();
         }
         Some(fault)
@@ -195,11 +202,12 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             return Err(Failure::Unexpected);
         }
         (self.ids, self.entropy) = (ids, entropy);
+        let renewed = self.tokens.current().is_some();
         self.tokens.replace(token, now);
         self.trust = None;
         self.renew_now = false;
         let _ = self.step(InitiatorEvent::Token);
-        Ok(if trust.request == RequestType::Issue { Received::Established } else { Received::Renewed })
+        Ok(if renewed { Received::Renewed } else { Received::Established })
     }
 }
 

@@ -9,6 +9,7 @@
 //! it likes, and leaves only the tokens to the machine.
 
 mod acceptor;
+mod acceptor_cookie;
 mod acceptor_messages;
 mod acceptor_poll;
 mod answer;
@@ -16,6 +17,7 @@ mod binding;
 mod client_token;
 mod context_name;
 mod conversation;
+mod cookie;
 mod credentials;
 mod decrypt;
 mod derived_key_token;
@@ -54,6 +56,9 @@ pub use acceptor_poll::AcceptorAction;
 pub use binding::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, KeyEntropyMode};
 pub use context_name::ContextName;
 pub use conversation::{Failure, FaultSeen, Misuse};
+pub use cookie::{
+    CookieFlaw, MAX_COOKIE, MAX_STATE, SecurityState, StateEncoder, StateError, StateField, StateFlaw, Ticks,
+};
 pub use credentials::{CertificateReference, CredentialError, Credentials, NoCredentials};
 pub use emit::{Id, UniqueId, UniqueIds};
 pub use exchange::{Exchange, Outgoing, UserCredential};

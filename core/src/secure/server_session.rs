@@ -15,7 +15,7 @@ use heapless::{String, Vec};
 pub(super) const MAX_PENDING_KEYS: usize = 5;
 
 /// The number of a session at one acceptor, unique for the acceptor's life.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct SessionId(pub u32);
 
 /// One key of a session, and the derived keys that the service uses under it.
@@ -24,7 +24,8 @@ pub(super) struct Generation {
     /// `None` for the first key.
     pub(super) instance: Option<UrnUuid>,
     pub(super) key: SecretKey,
-    pub(super) keys: SessionKeys,
+    /// In cookie mode keys are derived for each message.
+    pub(super) keys: Option<SessionKeys>,
     pub(super) expires: UnixMillis,
 }
 
@@ -38,7 +39,12 @@ impl Generation {
         entropy: &mut dyn Entropy,
     ) -> Self {
         let keys = SessionKeys::fresh::<B>(&key, binding.suite, ids, entropy);
-        Self { instance: instance.map(UrnUuid::of), key, keys, expires }
+        Self { instance: instance.map(UrnUuid::of), key, keys: Some(keys), expires }
+    }
+
+    /// The key of a token that carries its state.
+    pub(super) fn in_cookie(instance: Option<Uuid>, key: SecretKey, expires: UnixMillis) -> Self {
+        Self { instance: instance.map(UrnUuid::of), key, keys: None, expires }
     }
 
     fn is(&self, instance: Option<&[u8]>) -> bool {
