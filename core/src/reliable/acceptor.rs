@@ -402,6 +402,25 @@ impl<
         }
     }
 
+    /// Does a session, or a fault that is not sent yet, need the secure conversation of this token?
+    pub fn needs_token(&self, token: &[u8]) -> bool {
+        let is = |own: &Option<Identifier>| own.as_ref().map(Identifier::as_bytes) == Some(token);
+        self.sessions.iter().any(|session| is(&session.token)) || self.refusals.iter().any(|refusal| is(&refusal.token))
+    }
+
+    /// The token that the session is bound to which a message names.
+    pub fn token_named_by(&self, arrival: &Arrival<'_>) -> Option<&Identifier> {
+        self.sessions.iter().find(|session| session.is_named_by(arrival))?.token.as_ref()
+    }
+
+    /// Binds the session which a message names to another token, of the same client.
+    pub fn rebind(&mut self, arrival: &Arrival<'_>, token: &[u8]) {
+        let named = self.sessions.iter_mut().find(|session| session.is_named_by(arrival));
+        if let (Some(session), Some(token)) = (named, Identifier::new(token)) {
+            session.token = Some(token);
+        }
+    }
+
     /// The secure conversation under which the message for `want` goes.
     pub fn token_of(&self, want: AcceptorWant) -> Option<&Identifier> {
         match want {

@@ -39,6 +39,9 @@ const MAX_ISSUED: usize = 4;
 /// How a request's body must be protected, by its action.
 pub(super) type Contract<'c> = &'c dyn Fn(&[u8]) -> Option<Encryption>;
 
+/// Which sessions a layer above still needs, by number and identifier.
+pub(super) type Held<'h> = &'h dyn Fn(SessionId, &[u8]) -> bool;
+
 /// What a received request was.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Incoming {
@@ -162,6 +165,16 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         self.session(session).map(|session| session.identifier.as_bytes())
     }
 
+    /// Is it in cookie mode, so that tokens carry their conversations?
+    pub const fn is_stateless(&self) -> bool {
+        self.binding.cookie_mode()
+    }
+
+    /// Who opened a session, by the name that was proved; empty for an anonymous client.
+    pub fn user(&self, session: SessionId) -> Option<&str> {
+        self.session(session).map(|session| session.user.as_str())
+    }
+
     /// The calendar clock was set: where it stands now at the driver's zero.
     pub const fn set_wall(&mut self, wall: Wall) {
         self.wall = wall;
@@ -252,7 +265,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         message: &mut [u8],
     ) -> Result<Incoming, Misuse> {
         let contract = self.settings.contract;
-        let (incoming, open) = self.take(now, exchange, credentials, &contract, message)?;
+        let (incoming, open) = self.take(now, exchange, credentials, (&contract, &|_, _| false), message)?;
         // `take` has seen the room.
         let _ = self.exchanges.push(open);
         Ok(incoming)
@@ -267,7 +280,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         now: Instant,
         exchange: Exchange,
         credentials: &C,
-        contract: Contract<'_>,
+        (contract, held): (Contract<'_>, Held<'_>),
         message: &mut [u8],
     ) -> Result<(Incoming, OpenExchange<P>), Misuse> {
         if self.exchanges.is_full() {
@@ -279,7 +292,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let (peeked, outcome) = match peek(message, self.binding.addressing, &self.binding.limits) {
             Ok(peeked) => {
                 let outcome = if self.binding.cookie_mode() {
-                    self.judge_stateless(now, exchange, credentials, contract, message, &peeked)
+                    self.judge_stateless(now, exchange, credentials, (contract, held), message, &peeked)
                 } else {
                     self.judge(now, credentials, contract, message, &peeked)
                 };

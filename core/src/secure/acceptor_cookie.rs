@@ -14,7 +14,7 @@
 //! by the process that took the message, not by its siblings behind one address, nor after a restart. WCF's service is no
 //! different.
 
-use super::acceptor::{Acceptor, Contract, Incoming, Rejection, bootstrap_key, invalid_request, user_of};
+use super::acceptor::{Acceptor, Contract, Held, Incoming, Rejection, bootstrap_key, invalid_request, user_of};
 use super::answer::{Answer, BootstrapFault, NewToken, PlainFault};
 use super::context_name::ContextName;
 use super::conversation::UrnUuid;
@@ -49,7 +49,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         now: Instant,
         exchange: Exchange,
         credentials: &C,
-        contract: Contract<'_>,
+        needs: (Contract<'_>, Held<'_>),
         message: &mut [u8],
         peeked: &Peek,
     ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
@@ -57,7 +57,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         if peeked.action == issue.as_bytes() {
             self.issue_with_cookie(now, exchange, credentials, message)
         } else {
-            self.message_with_cookie(now, credentials, contract, message, peeked)
+            self.message_with_cookie(now, credentials, needs, message, peeked)
         }
     }
 
@@ -107,7 +107,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         &mut self,
         now: Instant,
         credentials: &C,
-        contract: Contract<'_>,
+        (contract, held): (Contract<'_>, Held<'_>),
         message: &mut [u8],
         peeked: &Peek,
     ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
@@ -124,7 +124,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             Some(name) => Some(self.recovered(credentials, wall, message, peeked, name)?),
             None => None,
         };
-        if brought.is_some() && !self.can_admit() {
+        if brought.is_some() && !self.can_admit(held) {
             let limit = self.settings.max_cached_cookies;
             return Err(Rejection { refusal: Refusal::TooManySessions { limit }, answer: Answer::NoRoom });
         }
@@ -133,7 +133,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             return Err(Refusal::TokenMismatch.into());
         };
         let id = match brought.filter(|session| session.named(name)) {
-            Some(session) => self.admit(session, wall),
+            Some(session) => self.admit(session, wall, held),
             None => {
                 let session = self.sessions.iter().find(|session| session.named(name));
                 let session = session.ok_or(Refusal::UnknownSecurityContext)?;
@@ -201,23 +201,24 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         usize::from(self.settings.max_cached_cookies).clamp(1, SESSIONS.max(1))
     }
 
-    /// Does an exchange wait for its answer under this session?
-    fn is_busy(&self, id: SessionId) -> bool {
-        self.exchanges.iter().any(|open| open.session() == Some(id))
+    /// Does an exchange wait for its answer under this session, here or in the layer above?
+    fn is_busy(&self, session: &Session, held: Held<'_>) -> bool {
+        let waits = self.exchanges.iter().any(|open| open.session() == Some(session.id));
+        waits || held(session.id, session.identifier.as_bytes())
     }
 
     /// Is there room for one more, or somebody who can go?
-    fn can_admit(&self) -> bool {
-        self.sessions.len() < self.cache_len() || self.sessions.iter().any(|session| !self.is_busy(session.id))
+    fn can_admit(&self, held: Held<'_>) -> bool {
+        self.sessions.len() < self.cache_len() || self.sessions.iter().any(|session| !self.is_busy(session, held))
     }
 
     /// Takes a session into the cache: others go first if it is full, those whose time is over, or else the fifth that expires
     /// first. None goes that owes an answer.
-    fn admit(&mut self, mut session: Session, wall: UnixMillis) -> SessionId {
+    fn admit(&mut self, mut session: Session, wall: UnixMillis, held: Held<'_>) -> SessionId {
         let (limit, mut at) = (self.cache_len(), 0);
         if self.sessions.len() >= limit {
             while let Some(old) = self.sessions.get(at) {
-                if in_time(old.current.expires, wall).is_err() && !self.is_busy(old.id) {
+                if in_time(old.current.expires, wall).is_err() && !self.is_busy(old, held) {
                     self.sessions.swap_remove(at);
                 } else {
                     at = at.saturating_add(1);
@@ -226,7 +227,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         }
         if self.sessions.len() >= limit {
             for _ in 0..(limit / 5).max(1) {
-                let idle = self.sessions.iter().enumerate().filter(|(_, session)| !self.is_busy(session.id));
+                let idle = self.sessions.iter().enumerate().filter(|(_, session)| !self.is_busy(session, held));
                 let Some((first, _)) = idle.min_by_key(|(_, session)| (session.current.expires, session.id)) else {
                     break;
                 };
