@@ -9,6 +9,9 @@
 //! ```
 //!
 //! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
+//!
+//! In cookie mode a session is no more than an entry in a cache: see [`Binding::require_cancellation`]. Its number is good for
+//! answering the request that it came with, and may be another one next time.
 
 use super::acceptor_cookie::IssuedCookie;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
@@ -125,7 +128,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         }
     }
 
-    /// How many sessions there are, issued ones that were never used included.
+    /// How many sessions there are, issued ones that were never used included. In cookie mode: how many tokens are cached.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }

@@ -88,14 +88,11 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     /// The fault in a message without security, and what it means for the conversation.
     pub(super) fn unsecured(&mut self, message: &[u8]) -> Option<FaultSeen> {
         let fault = unsecured_fault(message, &self.binding.limits)?;
-        if !fault.ends_session(self.binding.version) {
-            return Some(fault);
-        }
         if self.binding.cookie_mode() {
             // There is no session that could end. Whatever the service has against the token or its cookie, the next call
-            // brings another.
-            self.renew_now = true;
-        } else {
+            // brings another. WCF tells a token whose time is over in February 2005's namespace, whatever the version.
+            self.renew_now |= fault.known.is_some_and(KnownFault::is_security);
+        } else if fault.ends_session(self.binding.version) {
             self.fault();
         }
         Some(fault)

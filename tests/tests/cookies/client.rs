@@ -2,11 +2,11 @@
 
 use super::world::{Caller, Encoder, Host, cookie_mode, key, ring, ring_of};
 use soap_session_core::secure::{
-    AcceptorSettings, Encryption, Exchange, Failure, Heard, Incoming, InitiatorPhase, InitiatorSettings, NoCredentials,
-    Received, SessionMessage, Unsealed,
+    AcceptorSettings, Binding, Encryption, Exchange, Failure, Heard, Incoming, InitiatorPhase, InitiatorSettings,
+    NoCredentials, Received, SessionMessage, Unsealed,
 };
-use soap_session_core::soap::HeaderBlock;
 use soap_session_core::soap::fault::KnownFault;
+use soap_session_core::soap::{HeaderBlock, ScVersion};
 use soap_session_core::time::{Duration, Instant};
 
 const START: Instant = Instant::from_millis(1000);
@@ -108,6 +108,28 @@ fn a_cookie_that_is_not_taken_costs_one_call_and_the_next_brings_another() {
     let (exchange, _) = client.sends(START).unwrap();
     assert_eq!(client.machine.exchange_failed(exchange), Some(Failure::NoAnswer));
     assert!(matches!(client.call(START, &mut second)[..], [Ok(Received::Reply(_))]));
+}
+
+#[test]
+fn a_token_whose_time_is_over_there_costs_one_call_in_either_version() {
+    let encoder = ring("over-there", SERVICE);
+    for version in [ScVersion::February2005, ScVersion::V13] {
+        let binding = Binding { version, ..cookie_mode() };
+        let settings =
+            AcceptorSettings { issued_cookie_lifetime: Duration::from_secs(100), ..AcceptorSettings::default() };
+        let mut host = Host::new(&binding, settings, Some(encoder.clone()), 1);
+        let mut client = Caller::new(&binding);
+        client.call(START, &mut host);
+        client.asks();
+        let (exchange, message) = client.sends(START).unwrap();
+        let (_, status, answer) = host.hears(START.after(Duration::from_secs(101)), &message);
+        let heard = client.hears(START, exchange, &answer);
+        let Ok(Received::Failed(Failure::Fault(fault))) = &heard else { panic!("{heard:?}") };
+        assert_eq!((status, fault.known, fault.secured), (500, Some(KnownFault::BadContextToken), false));
+        assert_eq!(fault.version, Some(ScVersion::February2005));
+        let heard = client.call(START, &mut host);
+        assert!(matches!(heard[..], [Ok(Received::Renewed), Ok(Received::Reply(_))]), "{heard:?}");
+    }
 }
 
 #[test]

@@ -125,7 +125,9 @@ fn integer(records: &mut Records<'_>) -> Result<i64, StateFlaw> {
             found = Some(number);
             Ok(())
         }
-        _ => Err(records.malformed()),
+        Value::Integer(_) | Value::Characters(_) | Value::Octets(_) | Value::UniqueId(_) | Value::Other => {
+            Err(records.malformed())
+        }
     })?;
     found.ok_or_else(|| records.malformed())
 }
@@ -139,7 +141,7 @@ fn guid(records: &mut Records<'_>, field: StateField) -> Result<Uuid, StateFlaw>
         }
         // A name that is no GUID is written as characters; no token that is issued here has one.
         Value::Characters(_) => Err(StateFlaw::Value(field)),
-        _ => Err(records.malformed()),
+        Value::Integer(_) | Value::Octets(_) | Value::UniqueId(_) | Value::Other => Err(records.malformed()),
     })?;
     found.ok_or_else(|| records.malformed())
 }
@@ -151,7 +153,7 @@ fn text(records: &mut Records<'_>, field: StateField) -> Result<String<128>, Sta
             let run = core::str::from_utf8(run).map_err(|_| records.malformed())?;
             found.push_str(run).map_err(|_| StateFlaw::Value(field))
         }
-        _ => Err(records.malformed()),
+        Value::Integer(_) | Value::Octets(_) | Value::UniqueId(_) | Value::Other => Err(records.malformed()),
     })?;
     Ok(found)
 }
