@@ -57,7 +57,9 @@ pub struct Binding {
     /// Bootstrap of the conversation.
     pub bootstrap: Bootstrap,
     /// `requireSecurityContextCancellation`. Off is cookie mode: the token carries the conversation's state, sealed, the
-    /// service keeps none of it, nothing is cancelled, and a token is renewed by issuing another.
+    /// service keeps none of it, nothing is cancelled, and a token is renewed by issuing another. Any process can answer whose
+    /// [`StateEncoder`](super::StateEncoder) opens the cookie. A copy of a message is refused as a replay by the process that
+    /// took the message only, not by its siblings, nor after a restart: so it is with WCF.
     pub require_cancellation: bool,
     /// Who contributes to the key.
     pub entropy: KeyEntropyMode,
