@@ -173,9 +173,10 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         self.binding.cookie_mode()
     }
 
-    /// Who opened a session, by the name that was proved; empty for an anonymous client.
-    pub fn user(&self, session: SessionId) -> Option<&str> {
-        self.session(session).map(|session| session.user.as_str())
+    /// Did the same user open both sessions? An anonymous client is nobody, and so the same as nobody.
+    pub fn same_user(&self, one: SessionId, other: SessionId) -> bool {
+        let user = |id| self.session(id).map(|session| &session.user).filter(|user| !user.is_empty());
+        user(one).is_some_and(|one| Some(one) == user(other))
     }
 
     /// The calendar clock was set: where it stands now at the driver's zero.

@@ -331,8 +331,7 @@ where
     fn is_renewed(&self, conversation: SessionId, arrival: &Arrival<'_>) -> bool {
         let Some(security) = self.security.as_ref().filter(|security| security.is_stateless()) else { return false };
         let bound = self.reliable.token_named_by(arrival).and_then(|token| security.named(token.as_bytes()));
-        let user = |id| security.user(id).filter(|user| !user.is_empty());
-        bound.is_some_and(|bound| bound != conversation && user(bound).is_some() && user(bound) == user(conversation))
+        bound.is_some_and(|bound| bound != conversation && security.same_user(bound, conversation))
     }
 
     fn not_read(
