@@ -178,7 +178,6 @@ impl fmt::Debug for CredentialStore {
             .field("service", &self.service.as_ref().map(|service| &service.certificate))
             .field("trusted", &self.trusted)
             .field("checks_users", &self.users.is_some())
-            .field("seals_states", &self.states.is_some())
             .finish()
     }
 }
