@@ -3,8 +3,10 @@
 use crate::vectors_root;
 use soap_session_core::crypto::{AsymmetricSignature, KeyTransport, SecretKey};
 use soap_session_core::secure::{
-    CertificateReference, CredentialError, Credentials, Keyring, Outgoing, OwnCertificate,
+    CertificateReference, CredentialError, Credentials, Keyring, MAX_STATE, Outgoing, OwnCertificate, SecurityState,
+    StateEncoder, StateError, Ticks,
 };
+use soap_session_core::time::UnixMillis;
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub struct Recorded {
     pub(crate) thumbprint: [u8; 20],
     /// The client's certificate and key, where it has one; the service trusts it.
     pub(crate) client: Option<Arc<CredentialStore>>,
+    /// The cookies that the recorded service issued, and the state inside.
+    pub(crate) cookies: Vec<(Vec<u8>, SecurityState)>,
 }
 
 /// The certificate of the recorded clients: the client signs with it, and the service trusts it.
@@ -118,5 +122,46 @@ impl Credentials for Recorded {
     }
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
         if (name, password) == ("alice", "wonder") { Ok(()) } else { Err(CredentialError::BadPassword) }
+    }
+    fn state_encoder(&self) -> Option<&dyn StateEncoder> {
+        Some(self)
+    }
+}
+
+/// A state's octets.
+///
+/// # Panics
+/// If it is longer than a state can be.
+pub(crate) fn written(state: &SecurityState) -> Vec<u8> {
+    let mut out = vec![0; MAX_STATE];
+    let len = state.write(&mut out).expect("room");
+    out.truncate(len);
+    out
+}
+
+/// The state with its times cut to milliseconds: the clock of the recorded service was finer than ours.
+fn coarse(state: &SecurityState) -> SecurityState {
+    let millis = |ticks: Ticks| Ticks::from(ticks.millis());
+    SecurityState {
+        effective: millis(state.effective),
+        expires: millis(state.expires),
+        key_effective: millis(state.key_effective),
+        key_expires: millis(state.key_expires),
+        ..state.clone()
+    }
+}
+
+/// The recorded encoder, by looking it up: the state must be, octet for octet, the one that was sealed there.
+impl StateEncoder for Recorded {
+    fn seal(&self, _: UnixMillis, state: &[u8], out: &mut [u8]) -> Result<usize, StateError> {
+        let known = self.cookies.iter().find(|(_, known)| written(&coarse(known)) == state);
+        let (cookie, _) = known.ok_or(StateError::Unavailable)?;
+        put(cookie, out).map_err(|_| StateError::Room { needed: cookie.len() })
+    }
+
+    fn open(&self, _: UnixMillis, cookie: &[u8], out: &mut [u8]) -> Result<usize, StateError> {
+        let known = self.cookies.iter().find(|(known, _)| known == cookie);
+        let (_, state) = known.ok_or(StateError::NotACookie)?;
+        put(&written(state), out).map_err(|_| StateError::Room { needed: MAX_STATE })
     }
 }

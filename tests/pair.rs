@@ -5,9 +5,9 @@ use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
 use soap_session_core::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, CertificateReference, CredentialError, Credentials, Exchange,
     Failure, FaultSeen, Incoming, Initiator, InitiatorAction, InitiatorSettings, Misuse, Outgoing, OwnCertificate,
-    Received, UserCredential,
+    Received, StateEncoder, StateError, UserCredential,
 };
-use soap_session_core::time::{Deadline, Duration, Instant, Wall};
+use soap_session_core::time::{Deadline, Duration, Instant, UnixMillis, Wall};
 
 /// Certificates without RSA: the key travels in clear inside a block of the usual size. For machines, not for secrets.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +101,20 @@ impl Credentials for Paper {
     }
     fn check_user(&self, _: &str, password: &str) -> Result<(), CredentialError> {
         if self.password.is_empty() || password == self.password { Ok(()) } else { Err(CredentialError::BadPassword) }
+    }
+    fn state_encoder(&self) -> Option<&dyn StateEncoder> {
+        Some(self)
+    }
+}
+
+/// Cookies in clear: the state itself.
+impl StateEncoder for Paper {
+    fn seal(&self, _: UnixMillis, state: &[u8], out: &mut [u8]) -> Result<usize, StateError> {
+        out.get_mut(..state.len()).ok_or(StateError::Room { needed: state.len() })?.copy_from_slice(state);
+        Ok(state.len())
+    }
+    fn open(&self, now: UnixMillis, cookie: &[u8], out: &mut [u8]) -> Result<usize, StateError> {
+        self.seal(now, cookie, out)
     }
 }
 

@@ -1,23 +1,25 @@
 //! A recorded conversation as two machines would live it: who said what, when, with which randomness.
 
-use crate::actors::{Recorded, client_store};
+use crate::actors::{Recorded, client_store, written};
 use crate::dom::Node;
 use crate::wire::{context_of, created, decode, id_of, nonce, security, tree, unique_id, wrapped};
 use crate::{Direction, Message, Recording, Secrets, Verdict, VerdictRow, vectors_root, verdicts};
 use sha1::{Digest, Sha1};
+use soap_session_core::chance::Uuid;
 use soap_session_core::crypto::{AlgorithmSuite, SecretKey};
-use soap_session_core::secure::{Binding, Bootstrap, ProtectionOrder, UniqueIds};
+use soap_session_core::secure::{Binding, Bootstrap, ProtectionOrder, SecurityState, Ticks, UniqueIds};
 use soap_session_core::soap::{AddressingVersion, ScVersion, SoapVersion};
-use soap_session_core::time::Duration;
+use soap_session_core::time::{Duration, UnixMillis};
 use std::collections::HashMap;
 use std::fs;
 
 /// The recordings beside the stories that are played: they hold secure conversations, with their configuration in the stories' words. (Their
 /// folders have no `config.txt`; the names are explained in `vectors/README.md`.)
-pub const CASES: [(&str, &str); 20] = [
+pub const CASES: [(&str, &str); 21] = [
     ("wcf/sc-anon", "sec=sc"),
     ("wcf/sc-anon-basic128", "sec=sc,suite=Basic128"),
     ("wcf/sc-anon-calc", "sec=sc"),
+    ("wcf/sc-anon-nocancel", "sec=sc,cancel=0"),
     ("wcf/sc-anon-nodk", "sec=sc,dk=0"),
     ("wcf/sc-anon-v13", "sec=sc,ver=13"),
     ("wcf/sc-anon-v13-calc", "sec=sc,ver=13"),
@@ -152,6 +154,7 @@ impl Config {
             },
             bsp: self.get("b") == Some("ws"),
             derived_keys: self.get("dk").is_none(),
+            require_cancellation: self.get("cancel") != Some("0"),
             bootstrap: match self.get("sec") {
                 Some("user") => Bootstrap::UserNameForCertificate,
                 Some("cert") => Bootstrap::MutualCertificate,
@@ -244,6 +247,7 @@ impl Story {
             recorded.hashes.insert(Sha1::digest(&octets).into(), SecretKey::new(&key).expect("a key"));
             recorded.wrapped.push((octets, key));
         }
+        recorded.cookies = self.cookies();
         let by_thumbprint = |node: &&Node| {
             node.local == "KeyIdentifier" && node.attribute("ValueType").is_some_and(|kind| kind.contains("Thumbprint"))
         };
@@ -252,6 +256,55 @@ impl Story {
             recorded.thumbprint = decode(&text.text).try_into().unwrap_or_default();
         }
         recorded
+    }
+}
+
+impl Story {
+    /// The cookies of the tokens that were issued. The encoder of one story only scrambles: there the state is WCF's own.
+    /// Elsewhere it is made up of what the answer beside it says.
+    fn cookies(&self) -> Vec<(Vec<u8>, SecurityState)> {
+        let mut cookies = Vec::new();
+        for message in self.recording.replies().filter(|m| m.plain.is_some()) {
+            let tree = tree(message);
+            let all = tree.all();
+            let find = |local: &str| all.iter().find(|node| node.local == local);
+            let Some(cookie) = find("Cookie").map(|node| decode(&node.text)) else { continue };
+            let issued = self.secrets.of(&message.file).and_then(|keys| keys.issued.clone()).expect("a token's key");
+            let moment = |local: &str| {
+                let text = &find("Lifetime").and_then(|life| life.child(local)).expect("a lifetime").text;
+                Ticks::from(UnixMillis::parse(text.as_bytes()).expect("a time"))
+            };
+            let mut state = SecurityState {
+                id: id_of(find("SecurityContextToken").expect("a token")).as_str().try_into().expect("an Id"),
+                context: Uuid::parse(issued.identifier.as_bytes()).expect("a GUID"),
+                key: SecretKey::new(&issued.key).expect("a key"),
+                generation: None,
+                effective: moment("Created"),
+                expires: moment("Expires"),
+                key_effective: moment("Created"),
+                key_expires: moment("Expires"),
+                user: Default::default(),
+            };
+            if self.server.get("fixedenc").is_some() {
+                // story.md: XOR with byte (0x5a + 7 i).
+                let plain = cookie.iter().enumerate().map(|(at, byte)| byte ^ (0x5A_usize.wrapping_add(7 * at) as u8));
+                let plain: Vec<u8> = plain.collect();
+                let theirs = SecurityState::read(&plain).expect("WCF's state");
+                assert_eq!(written(&theirs), plain, "written again as WCF wrote it");
+                // Beside what the answer says it has only finer times.
+                assert_eq!(theirs.effective.millis(), state.effective.millis());
+                state = SecurityState {
+                    effective: theirs.effective,
+                    expires: theirs.expires,
+                    key_effective: theirs.key_effective,
+                    key_expires: theirs.key_expires,
+                    ..state
+                };
+                assert_eq!(theirs, state);
+            }
+            cookies.push((cookie, state));
+        }
+        cookies
     }
 }
 

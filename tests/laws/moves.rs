@@ -92,5 +92,7 @@ pub(crate) fn bindings() -> impl Strategy<Value = Binding> {
         Just(Binding::ws_http(Bootstrap::UserNameOverTransport)),
         Just(Binding { derived_keys: false, entropy: KeyEntropyMode::Client, ..Binding::default() }),
         Just(Binding { entropy: KeyEntropyMode::Server, ..Binding::ws_http(Bootstrap::AnonymousForCertificate) }),
+        Just(Binding { require_cancellation: false, ..Binding::default() }),
+        Just(Binding { require_cancellation: false, ..Binding::ws2007_http(Bootstrap::UserNameForCertificate) }),
     ]
 }

@@ -1,10 +1,11 @@
-//! `soap-session`: a secure session to watch, and an inspector for recorded ones.
+//! `soap-session`: a secure session to watch, an inspector for recorded ones, and the keys of cookies.
 
 mod demo;
 
 use clap::{Parser, Subcommand};
 use demo::LossArgs;
 use soap_session_cli::inspect::InspectArgs;
+use soap_session_cli::ring::RingArgs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ enum Job {
     /// Hold a secure conversation with a calculator service over loopback HTTP (the default)
     Demo(LossArgs),
     Inspect(InspectArgs),
+    Ring(RingArgs),
 }
 
 fn main() -> ExitCode {
@@ -29,6 +31,13 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Job::Ring(args) => match args.run(&mut io::stdout().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "ring: {error}");
                 ExitCode::FAILURE
             }
         },

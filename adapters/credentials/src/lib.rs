@@ -3,9 +3,12 @@
 //! [`CredentialStore`] answers what the core asks of its [`Credentials`]: unwrap the key that a client made for the
 //! service's certificate, wrap one for it, verify a client's endorsing signature, check a user. RSA is done by aws-lc;
 //! nothing here is asynchronous, and nothing is remembered between calls.
+//!
+//! [`KeyRing`] seals the cookies of tokens that carry their conversation's state.
 
 mod certificate;
 mod error;
+mod key_ring;
 mod name;
 mod private_key;
 mod signing;
@@ -13,17 +16,18 @@ mod store;
 mod validation;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 pub use certificate::{Certificate, MAX_KEY_BITS, MIN_SIGNING_KEY_BITS, MIN_TRANSPORT_KEY_BITS};
 pub use error::{LoadError, LoadProblem};
+pub use key_ring::{KeyFacts, KeyRing, MAX_KEYS, RingError, RingProblem, Rotation};
 pub use private_key::PrivateKey;
 pub use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
 pub use soap_session_core::secure::{
-    CertificateProblem, CertificateReference, CredentialError, Credentials, OwnCertificate,
+    CertificateProblem, CertificateReference, CredentialError, Credentials, OwnCertificate, StateEncoder, StateError,
 };
 pub use store::{CredentialStore, UserCheck};
 pub use validation::{CertificateCheck, CertificateValidation};
@@ -43,14 +47,20 @@ pub fn random_seed() -> Result<[u8; 32], LoadError> {
 
 /// Reads a whole small file into memory that is wiped afterwards.
 fn read_file(file: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
-    let problem = |error: std::io::Error| LoadError::from(LoadProblem::Read(error.kind())).in_file(file);
+    let problem = |error: io::Error| LoadError::from(LoadProblem::Read(error.kind())).in_file(file);
     let opened = File::open(file).map_err(problem)?;
     let length = opened.metadata().map_err(problem)?.len();
     if length > MAX_FILE {
         return Err(LoadError::from(LoadProblem::TooLong).in_file(file));
     }
+    read_whole(opened, MAX_FILE).map_err(problem)
+}
+
+/// Reads at most `limit` bytes of a file into memory that is wiped afterwards.
+fn read_whole(opened: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = opened.metadata()?.len().min(limit);
     // Enough at once: a vector that grows leaves unwiped copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1)));
-    opened.take(MAX_FILE).read_to_end(&mut bytes).map_err(problem)?;
+    opened.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! The certificates, keys and users of one side of a conversation.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey};
@@ -10,7 +11,7 @@ use crate::error::{LoadError, LoadProblem};
 use crate::private_key::PrivateKey;
 use crate::validation::{CertificateValidation, Trust};
 use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
-use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, OwnCertificate};
+use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, OwnCertificate, StateEncoder};
 
 /// Answers whether a name and a password belong together.
 pub type UserCheck = dyn Fn(&str, &str) -> bool + Send + Sync;
@@ -34,6 +35,7 @@ pub struct CredentialStore {
     service: Option<Recipient>,
     trust: Trust,
     users: Option<Box<UserCheck>>,
+    states: Option<Arc<dyn StateEncoder + Send + Sync>>,
     clock: Option<Box<dyn Fn() -> SystemTime + Send + Sync>>,
 }
 
@@ -142,6 +144,13 @@ impl CredentialStore {
     /// wrong password as for an unknown user, and compare secrets in constant time.
     pub fn with_user_check(mut self, check: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
         self.users = Some(Box::new(check));
+        self
+    }
+
+    /// Service, in cookie mode: who seals the state that tokens carry, a [`KeyRing`](crate::KeyRing) for one. Without it no such
+    /// token is issued or taken.
+    pub fn with_state_encoder(mut self, encoder: Arc<dyn StateEncoder + Send + Sync>) -> Self {
+        self.states = Some(encoder);
         self
     }
 
@@ -259,6 +268,10 @@ impl Credentials for CredentialStore {
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
         let check = self.users.as_ref().ok_or(CredentialError::Unsupported)?;
         if check(name, password) { Ok(()) } else { Err(CredentialError::BadPassword) }
+    }
+
+    fn state_encoder(&self) -> Option<&dyn StateEncoder> {
+        self.states.as_deref().map(|states| states as &dyn StateEncoder)
     }
 }
 

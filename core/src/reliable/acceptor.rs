@@ -15,6 +15,7 @@ use super::common::{Heard, Shape, Told, fatal_fault};
 use super::frame::{Frame, FrameAction, FrameBody, RmFault};
 use super::identifier::Identifier;
 use super::idle::Idle;
+use super::name::Name;
 use super::phase::SessionPhase;
 use super::reason::{SendRefused, SessionError, Unwritten};
 use super::service::{Holding, ReliableSessionId, Service, ServiceWant};
@@ -541,6 +542,33 @@ impl<
                 self.end_unsendable(id, want, SessionError::Unwritten(Unwritten::Service(want)));
             }
             AcceptorWant::Refusal(_) => self.sent(now, want),
+        }
+    }
+
+    /// Does a session, or a fault that is not sent yet, need the secure conversation of this token?
+    pub fn needs_token(&self, token: &[u8]) -> bool {
+        let is = |own: &Option<Identifier>| own.as_ref().map(Identifier::as_bytes) == Some(token);
+        self.sessions.iter().any(|session| session.is_bound_to(Some(token)))
+            || self.refusals.iter().any(|refusal| is(&refusal.token))
+    }
+
+    /// The token that the session is bound to which a message names.
+    pub fn token_named_by(&self, arrival: &Arrival<'_>) -> Option<Identifier> {
+        self.sessions.iter().find(|session| is_named_by(session, arrival))?.token()
+    }
+
+    /// Binds the session which a message names to another token, of the same client.
+    pub fn rebind(&mut self, arrival: &Arrival<'_>, token: &[u8]) {
+        let named = self.sessions.iter().position(|session| is_named_by(&session, arrival));
+        let (Some(index), Some(token)) = (named, Identifier::new(token)) else { return };
+        match (self.sessions.idle(index), Name::of(&token)) {
+            (Some(idle), Some(name)) => idle.rebind(name),
+            // A name that is too long to be kept short, or a session that is busy already.
+            _ => {
+                if let Some(session) = self.sessions.wake(index) {
+                    session.token = Some(token);
+                }
+            }
         }
     }
 

@@ -352,6 +352,11 @@ impl<P: Outgoing> Idle<P> {
     }
 
     /// Until when there is nothing to do.
+    /// From now on the session is bound to this token.
+    pub(super) fn rebind(&mut self, token: Name) {
+        self.token = Some(token);
+    }
+
     pub(super) fn timers(&self, settings: &ReliableSettings) -> ReliableTimers {
         if self.phase.is_over() {
             return ReliableTimers::NONE;

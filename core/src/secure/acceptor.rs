@@ -9,7 +9,11 @@
 //! ```
 //!
 //! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
+//!
+//! In cookie mode a session is no more than an entry in a cache: see [`Binding::require_cancellation`]. Its number is good for
+//! answering the request that it came with, and may be another one next time.
 
+use super::acceptor_cookie::IssuedCookie;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
 use super::binding::{AcceptorSettings, Binding, KeyEntropyMode};
 use super::bootstrap::bootstrap_key;
@@ -34,8 +38,15 @@ use core::fmt::Write;
 use core::marker::PhantomData;
 use heapless::{String, Vec};
 
+/// Most cookies on their way to their clients; while there are so many, further requests are told that the service is too
+/// busy. A driver that asks what to send whenever it has told something needs one.
+const MAX_ISSUED: usize = 4;
+
 /// How a request's body must be protected, by its action.
 pub(super) type Contract<'c> = &'c dyn Fn(&[u8]) -> Option<Encryption>;
+
+/// Which sessions a layer above still needs, by number and identifier.
+pub(super) type Held<'h> = &'h dyn Fn(SessionId, &[u8]) -> bool;
 
 /// What a received request was.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,11 +93,13 @@ pub struct Acceptor<
     renewed: RenewedKeys<SESSIONS>,
     pub(super) exchanges: Vec<OpenExchange<P>, EXCHANGES>,
     replay: ReplayTable<REPLAY>,
+    /// Cookies on their way to their clients.
+    pub(super) cookies: Vec<IssuedCookie, MAX_ISSUED>,
     next_session: u32,
     /// Used sessions that a room above has not accepted yet.
     queued: usize,
     pub(super) next_sweep: Deadline,
-    mark: Option<ShardMark>,
+    pub(super) mark: Option<ShardMark>,
     full: Option<u16>,
     pub(super) backend: PhantomData<B>,
 }
@@ -110,6 +123,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             renewed: RenewedKeys::default(),
             exchanges: Vec::new(),
             replay: ReplayTable::default(),
+            cookies: Vec::new(),
             next_session: 1,
             queued: 0,
             next_sweep: Deadline::Never,
@@ -119,7 +133,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         }
     }
 
-    /// How many sessions there are, issued ones that were never used included.
+    /// How many sessions there are, issued ones that were never used included. In cookie mode: how many tokens are cached.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
@@ -157,6 +171,18 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// A session's identifier (`urn:uuid:...`): what a reference to its token has to name, whatever the key's instance.
     pub fn identifier(&self, session: SessionId) -> Option<&[u8]> {
         self.session(session).map(|session| session.identifier.as_bytes())
+    }
+
+    /// Is it in cookie mode, so that tokens carry their conversations?
+    pub const fn is_stateless(&self) -> bool {
+        self.binding.cookie_mode()
+    }
+
+    /// Did the same user open both sessions? An anonymous client is nobody, and so the same as nobody.
+    pub fn same_user(&self, one: SessionId, other: SessionId) -> bool {
+        let nobody = UserDigest::of::<B>("");
+        let user = |id| self.session(id).map(Session::user).filter(|user| *user != nobody);
+        user(one).is_some_and(|one| Some(one) == user(other))
     }
 
     /// The calendar clock was set: where it stands now at the driver's zero.
@@ -233,6 +259,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// The exchange is gone: its client went away.
     pub fn exchange_failed(&mut self, exchange: Exchange) {
         self.exchanges.retain(|open| open.exchange != exchange);
+        self.cookies.retain(|cookie| cookie.exchange != exchange);
     }
 
     /// Takes a request in; it is decrypted in place. Whatever it was, its exchange is answered through
@@ -248,7 +275,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         message: &mut [u8],
     ) -> Result<Incoming, Misuse> {
         let contract = self.settings.contract;
-        let (incoming, open) = self.take(now, exchange, credentials, &contract, message)?;
+        let (incoming, open) = self.take(now, exchange, credentials, (&contract, &|_, _| false), message)?;
         // `take` has seen the room.
         let _ = self.exchanges.push(open);
         Ok(incoming)
@@ -263,7 +290,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         now: Instant,
         exchange: Exchange,
         credentials: &C,
-        contract: Contract<'_>,
+        (contract, held): (Contract<'_>, Held<'_>),
         message: &mut [u8],
     ) -> Result<(Incoming, OpenExchange<P>), Misuse> {
         if self.exchanges.is_full() {
@@ -272,7 +299,11 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         self.renewed.forget_old(now);
         let (peeked, outcome) = match peek(message, self.binding.addressing, &self.binding.limits) {
             Ok(peeked) => {
-                let outcome = self.judge(now, credentials, contract, message, &peeked);
+                let outcome = if self.binding.cookie_mode() {
+                    self.judge_stateless(now, exchange, credentials, (contract, held), message, &peeked)
+                } else {
+                    self.judge(now, credentials, contract, message, &peeked)
+                };
                 (peeked, outcome)
             }
             Err(refusal) => (Peek::default(), Err(refusal.into())),
@@ -389,8 +420,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let Some((entropy, len)) = self.requested(message, &opened, RequestType::Issue) else {
             return Err(invalid_request(key));
         };
-        let id = SessionId(self.next_session);
-        self.next_session = self.next_session.wrapping_add(1);
+        let id = self.next_id();
         let identifier = Uuid::marked(&mut self.entropy, self.mark.as_ref());
         let wall = self.wall.at(now);
         let (generation, token) = self.generation(identifier, None, &entropy, len, wall);
@@ -441,6 +471,12 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         Ok((Incoming::Renewed(session.id), Answer::Token { renewed: true, key, token }))
     }
 
+    pub(super) const fn next_id(&mut self) -> SessionId {
+        let id = SessionId(self.next_session);
+        self.next_session = self.next_session.wrapping_add(1);
+        id
+    }
+
     /// A new key and the token that tells of it.
     fn generation(
         &mut self,
@@ -450,6 +486,21 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         len: usize,
         wall: UnixMillis,
     ) -> (Generation, NewToken) {
+        let lifetime = self.settings.key_renewal_interval;
+        let (key, token) = self.new_token(identifier, instance, requestor, len, (wall, wall.after(lifetime)));
+        let generation = Generation::new(instance, &key, token.expires, &mut self.ids, &mut self.entropy);
+        (generation, token)
+    }
+
+    /// A token that is good from one time to another, and its key.
+    pub(super) fn new_token(
+        &mut self,
+        identifier: Uuid,
+        instance: Option<Uuid>,
+        requestor: &SecretKey,
+        len: usize,
+        (created, expires): (UnixMillis, UnixMillis),
+    ) -> (SecretKey, NewToken) {
         let mut share = SecretKey::zeroed(len).unwrap_or_default();
         self.entropy.fill(share.as_mut_bytes());
         let key = match self.binding.entropy {
@@ -457,23 +508,21 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             KeyEntropyMode::Client => requestor.clone(),
             KeyEntropyMode::Server => share.clone(),
         };
-        let expires = wall.after(self.settings.key_renewal_interval);
         let (token_id, secret_id) = (self.ids.next_id(), self.ids.next_id());
-        let generation = Generation::new(instance, &key, expires, &mut self.ids, &mut self.entropy);
         let token = NewToken {
             identifier: UrnUuid::of(identifier),
             instance: instance.map(UrnUuid::of),
             token_id,
             secret_id,
             share,
-            created: wall,
+            created,
             expires,
         };
-        (generation, token)
+        (key, token)
     }
 
     /// The entropy and the key length in bytes that a request asks for; `None` is an invalid request.
-    fn requested(&self, message: &[u8], opened: &Opened, wanted: RequestType) -> Option<(SecretKey, usize)> {
+    pub(super) fn requested(&self, message: &[u8], opened: &Opened, wanted: RequestType) -> Option<(SecretKey, usize)> {
         let request = trust_request(message, opened, &self.binding).ok()?;
         // WCF takes a missing RequestType for Issue, not for Renew.
         let asked = request.request_type.or_else(|| (wanted == RequestType::Issue).then_some(RequestType::Issue));
@@ -502,10 +551,23 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         message: &mut [u8],
         policy: &Policy,
     ) -> Result<Opened, Rejection<P>> {
+        self.open_beside(now, credentials, message, policy, None)
+    }
+
+    /// Opens a message under the key of a session in the table, or of the one `beside` it.
+    pub(super) fn open_beside<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        message: &mut [u8],
+        policy: &Policy,
+        beside: Option<&Session>,
+    ) -> Result<Opened, Rejection<P>> {
         let wall = self.wall.at(now);
         let keyring = SessionKeyring::<SESSIONS, B> {
             sessions: &self.sessions,
             renewed: &self.renewed,
+            beside,
             decoy: &self.decoy,
             len: self.binding.key_len(),
             backend: PhantomData,
@@ -534,9 +596,9 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
 }
 
 /// A refusal and the answer that it gets.
-struct Rejection<P> {
-    refusal: Refusal,
-    answer: Answer<P>,
+pub(super) struct Rejection<P> {
+    pub(super) refusal: Refusal,
+    pub(super) answer: Answer<P>,
 }
 
 impl<P> From<Refusal> for Rejection<P> {
@@ -551,14 +613,14 @@ impl<P> From<Refusal> for Rejection<P> {
     }
 }
 
-fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
+pub(super) fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
     let answer = Answer::BootstrapFault(key, BootstrapFault::InvalidRequest);
     Rejection { refusal: Refusal::InvalidTrustRequest, answer }
 }
 
 /// The user who sent the message, or the SHA-256 of the certificate that endorsed it; empty for an anonymous one. A name
 /// longer than the table's is cut: it only has to be the same at every renewal.
-fn user_of(message: &[u8], opened: &Opened) -> String<128> {
+pub(super) fn user_of(message: &[u8], opened: &Opened) -> String<128> {
     let mut user = String::new();
     if let Some(certificate) = opened.endorsing_certificate() {
         for byte in certificate {
@@ -579,6 +641,7 @@ fn user_of(message: &[u8], opened: &Opened) -> String<128> {
 struct SessionKeyring<'s, const KEYS: usize, B> {
     sessions: &'s [Session],
     renewed: &'s RenewedKeys<KEYS>,
+    beside: Option<&'s Session>,
     decoy: &'s SecretKey,
     len: usize,
     backend: PhantomData<B>,
@@ -586,7 +649,8 @@ struct SessionKeyring<'s, const KEYS: usize, B> {
 
 impl<const KEYS: usize, B: Backend> Keyring for SessionKeyring<'_, KEYS, B> {
     fn security_context(&self, identifier: &[u8], instance: Option<&[u8]>) -> Option<SecretKey> {
-        let session = self.sessions.iter().find(|session| session.identifier.as_bytes() == identifier)?;
+        let mut all = self.sessions.iter().chain(self.beside);
+        let session = all.find(|session| session.identifier.as_bytes() == identifier)?;
         self.renewed.find(session, instance).map(|(_, generation)| generation.key())
     }
 

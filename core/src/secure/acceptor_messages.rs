@@ -40,7 +40,24 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         contract: impl Fn(&[u8]) -> Option<Encryption>,
         message: &mut [u8],
     ) -> Result<Incoming, Misuse> {
-        let (incoming, open) = self.take(now, exchange, credentials, &contract, message)?;
+        self.open_message_beside(now, exchange, credentials, contract, |_, _| false, message)
+    }
+
+    /// As [`open_message`](Self::open_message). In cookie mode, where tokens that are not used make room for others, those stay
+    /// that are `held`: sessions that the layer above has still something to send under, by number and identifier.
+    ///
+    /// # Errors
+    /// As [`open_message`](Self::open_message).
+    pub fn open_message_beside<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        exchange: Exchange,
+        credentials: &C,
+        contract: impl Fn(&[u8]) -> Option<Encryption>,
+        held: impl Fn(SessionId, &[u8]) -> bool,
+        message: &mut [u8],
+    ) -> Result<Incoming, Misuse> {
+        let (incoming, open) = self.take(now, exchange, credentials, (&contract, &held), message)?;
         match incoming {
             Incoming::Request { .. } => {}
             Incoming::Issued(_) | Incoming::Renewed(_) | Incoming::Cancelled(_) | Incoming::Refused(_) => {

@@ -11,7 +11,8 @@ use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::protection::{MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken};
 use super::seal::seal;
 use super::server_session::{Session, SessionId};
-use super::trust::{ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};
+use super::session_keys::KeyPair;
+use super::trust::{Base64, ContextReference, IssuedToken, ResponseKey, write_cancelled, write_response};
 use super::{ProtectionOrder, SessionMessage};
 use crate::chance::Entropy;
 use crate::crypto::Backend;
@@ -29,9 +30,9 @@ pub enum AcceptorAction<'o> {
     Answer {
         /// The exchange.
         exchange: Exchange,
-        /// HTTP status: 200, 202 without a message, 400, or 500 for every fault.
+        /// HTTP status: 200, 202 without a message, 400, 503, or 500 for every fault.
         status: u16,
-        /// The message; empty for 202 and 400.
+        /// The message; empty for 202, 400 and 503.
         message: &'o [u8],
     },
     /// End an exchange without an answer: its session was aborted.
@@ -82,6 +83,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let exchange = open.exchange;
         if matches!(open.answer, Answer::Abort) {
             self.exchanges.remove(index);
+            self.cookies.retain(|cookie| cookie.exchange != exchange);
             return Ok(AcceptorAction::Drop(exchange));
         }
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
@@ -92,6 +94,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
                 let cancelled = if let Answer::Cancelled(session) = open.answer { Some(session) } else { None };
                 (self.ids, self.entropy) = (ids, entropy);
                 self.exchanges.remove(index);
+                self.cookies.retain(|cookie| cookie.exchange != exchange);
                 if let Some(session) = cancelled {
                     let _ = self.forget(session);
                 }
@@ -123,6 +126,7 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
     fn write(&mut self, open: &OpenExchange<P>, out: &mut [u8]) -> Result<(usize, u16), SealError> {
         match &open.answer {
             Answer::Accepted => Ok((0, 202)),
+            Answer::NoRoom => Ok((0, 503)),
             Answer::BadRequest | Answer::Abort | Answer::Application(_) | Answer::CancelHeld(_) => Ok((0, 400)),
             Answer::Fault(plain) => {
                 let fault = plain.fault(self.acceptor.binding.version, &open.action, self.acceptor.settings.language);
@@ -163,13 +167,13 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
                 let request = if *renewed { RequestType::Renew } else { RequestType::Issue };
                 let action = self.acceptor.binding.version.trust().response_action(request).as_bytes();
                 let mut body = [0u8; 4096];
-                let len = self.token_body(token, &mut body)?;
+                let len = self.token_body(token, open.exchange, &mut body)?;
                 self.under_bootstrap(open, key, action, body.get(..len).unwrap_or(&[]), out).map(|len| (len, 200))
             }
         }
     }
 
-    fn token_body(&self, token: &NewToken, body: &mut [u8]) -> Result<usize, SealError> {
+    fn token_body(&self, token: &NewToken, exchange: Exchange, body: &mut [u8]) -> Result<usize, SealError> {
         let binding = &self.acceptor.binding;
         let (token_id, secret_id) = (IdText::of(Id::Unique(token.token_id)), IdText::of(Id::Unique(token.secret_id)));
         let issued = IssuedToken {
@@ -178,7 +182,7 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
                 identifier: token.identifier.as_bytes(),
                 instance: token.instance.as_ref().map(UrnUuid::as_bytes),
             },
-            cookie: None,
+            cookie: self.acceptor.cookie_of(exchange).map(Base64::Octets),
             key: match binding.entropy {
                 KeyEntropyMode::Combined => ResponseKey::Combined(token.share.as_bytes()),
                 KeyEntropyMode::Server => ResponseKey::Issuer(token.share.as_bytes()),
@@ -228,11 +232,20 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         message: &SessionMessage<'_>,
         out: &mut [u8],
     ) -> Result<usize, SealError> {
-        let Some(session) = self.acceptor.session(id) else { return Err(SealError::TooMany) };
-        let binding = &self.acceptor.binding;
+        let acceptor = self.acceptor;
+        let Some(session) = acceptor.session(id) else { return Err(SealError::TooMany) };
+        let binding = &acceptor.binding;
         // As short as they are kept, they are made for one message.
         let (session_keys, key, instance) = (session.keys(), session.current.key(), session.current.instance());
-        let keys = if binding.derived_keys { session_keys.keys() } else { MessageKeys::Underived(&key) };
+        let pair;
+        let keys = if !binding.derived_keys {
+            MessageKeys::Underived(&key)
+        } else if binding.cookie_mode() {
+            pair = KeyPair::fresh::<B>(&key, binding.suite, self.entropy);
+            pair.per_message()
+        } else {
+            session_keys.keys()
+        };
         let context = SigningToken::ExternalContext {
             identifier: session.identifier.as_bytes(),
             instance: instance.as_ref().map(UrnUuid::as_bytes),

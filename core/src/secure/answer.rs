@@ -89,6 +89,8 @@ pub(super) enum Answer<P> {
     RenewNeeded(SessionId),
     /// A fault without protection.
     Fault(PlainFault),
+    /// There is no room now: 503, no body.
+    NoRoom,
     /// A one-way message was taken: 202.
     Accepted,
     /// Not SOAP: 400, no body.
@@ -130,6 +132,7 @@ impl<P> OpenExchange<P> {
             Answer::Token { .. }
             | Answer::BootstrapFault(..)
             | Answer::Fault(_)
+            | Answer::NoRoom
             | Answer::Accepted
             | Answer::BadRequest
             | Answer::Abort => None,

@@ -99,6 +99,11 @@ pub struct Binding {
     pub derived_keys: bool,
     /// Bootstrap of the conversation.
     pub bootstrap: Bootstrap,
+    /// `requireSecurityContextCancellation`. Off is cookie mode: the token carries the conversation's state, sealed, the
+    /// service keeps none of it, nothing is cancelled, and a token is renewed by issuing another. Any process can answer whose
+    /// [`StateEncoder`](super::StateEncoder) opens the cookie. A copy of a message is refused as a replay by the process that
+    /// took the message only, not by its siblings, nor after a restart: so it is with WCF.
+    pub require_cancellation: bool,
     /// Who contributes to the key.
     pub entropy: KeyEntropyMode,
     /// Clock skew and message age.
@@ -120,6 +125,7 @@ impl Default for Binding {
             bsp: false,
             derived_keys: true,
             bootstrap: Bootstrap::AnonymousForCertificate,
+            require_cancellation: true,
             entropy: KeyEntropyMode::Combined,
             clock: ClockRules::default(),
             limits: Limits::default(),
@@ -136,6 +142,11 @@ impl Binding {
     /// ws2007HttpBinding with `negotiateServiceCredential` off: version 1.3, BSP.
     pub fn ws2007_http(bootstrap: Bootstrap) -> Self {
         Self { version: ScVersion::V13, ..Self::ws_http(bootstrap) }
+    }
+
+    /// Does the token carry the conversation's state?
+    pub(super) const fn cookie_mode(&self) -> bool {
+        !self.require_cancellation
     }
 
     /// Length of the session key in bytes: the suite's default.
@@ -210,13 +221,13 @@ impl Binding {
 /// A client's own settings (`LocalClientSecuritySettings`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InitiatorSettings {
-    /// Renew after this long at the latest. WCF: 10 hours.
+    /// Renew after this long at the latest. WCF: 10 hours. Not in cookie mode, where the lifetime alone decides.
     pub key_renewal_interval: Duration,
     /// Accept the old key for this long after a renewal. WCF: 5 minutes.
     pub key_rollover_interval: Duration,
-    /// Renew when this much of the key's lifetime is over. WCF: 60 percent.
+    /// Renew when this much of the key's lifetime is over (`cookieRenewalThresholdPercentage`). WCF: 60 percent.
     pub renewal_threshold_percent: u8,
-    /// May the token be renewed? If not, the session faults when it would have to be.
+    /// May the token be renewed? If not, the session faults when it would have to be. In cookie mode it always may.
     pub can_renew: bool,
 }
 
@@ -240,8 +251,14 @@ pub struct AcceptorSettings {
     pub key_rollover_interval: Duration,
     /// How often issued but unused tokens are swept; each survives one to two sweeps. WCF: 2 minutes.
     pub inactivity_timeout: Duration,
-    /// Most issued but unused tokens. WCF: 128.
+    /// Most issued but unused tokens. WCF: 128. In cookie mode nothing is kept of a token that was issued.
     pub max_pending_sessions: u16,
+    /// Cookie mode: lifetime of a token. WCF: 10 hours.
+    pub issued_cookie_lifetime: Duration,
+    /// Cookie mode: most tokens whose state is kept so that their cookies need not be opened again (`maxCachedCookies`). WCF:
+    /// 1000. The table of sessions bounds it too. When it is full, those go whose time is over, and if there are none, the
+    /// fifth of the table that expires first.
+    pub max_cached_cookies: u16,
     /// May tokens be renewed?
     pub can_renew: bool,
     /// Do messages go both ways on one channel, as over net.tcp? Then every secured answer says To, even to the anonymous
@@ -262,6 +279,8 @@ impl PartialEq for AcceptorSettings {
             key_rollover_interval,
             inactivity_timeout,
             max_pending_sessions,
+            issued_cookie_lifetime,
+            max_cached_cookies,
             can_renew,
             duplex,
             language,
@@ -271,6 +290,8 @@ impl PartialEq for AcceptorSettings {
             && *key_rollover_interval == other.key_rollover_interval
             && *inactivity_timeout == other.inactivity_timeout
             && *max_pending_sessions == other.max_pending_sessions
+            && *issued_cookie_lifetime == other.issued_cookie_lifetime
+            && *max_cached_cookies == other.max_cached_cookies
             && *can_renew == other.can_renew
             && *duplex == other.duplex
             && *language == other.language
@@ -287,6 +308,8 @@ impl Default for AcceptorSettings {
             key_rollover_interval: Duration::from_secs(300),
             inactivity_timeout: Duration::from_secs(120),
             max_pending_sessions: 128,
+            issued_cookie_lifetime: Duration::from_secs(10 * 3600),
+            max_cached_cookies: 1000,
             can_renew: true,
             duplex: false,
             language: "en-US",

@@ -4,7 +4,6 @@ use super::binding::{Binding, InitiatorSettings};
 use super::conversation::Failure;
 use super::emit::UniqueIds;
 use super::keyring::Keyring;
-use super::protection::MessageKeys;
 use super::session_keys::SessionKeys;
 use super::tokens::sha1;
 use super::trust::{ContextReference, RequestSecurityTokenResponse};
@@ -30,7 +29,8 @@ pub(super) struct ClientToken {
     identifier: NameText,
     instance: NameText,
     key: SecretKey,
-    keys: SessionKeys,
+    /// In cookie mode keys are derived for each message.
+    keys: Option<SessionKeys>,
     valid_from: UnixMillis,
     valid_to: UnixMillis,
 }
@@ -57,7 +57,8 @@ impl ClientToken {
         let lifetime = response.lifetime.as_ref();
         let valid_from = moment(lifetime.and_then(|l| l.created)).unwrap_or(Some(UnixMillis::MIN));
         let valid_to = moment(lifetime.and_then(|l| l.expires)).unwrap_or(Some(UnixMillis::MAX));
-        let keys = SessionKeys::fresh::<B>(&key, binding.suite, ids, entropy);
+        let per_session = !binding.cookie_mode();
+        let keys = per_session.then(|| SessionKeys::fresh::<B>(&key, binding.suite, ids, entropy));
         Ok(Self {
             element: Vec::from_slice(token.span.of(message)).map_err(|_| Failure::Unexpected)?,
             id: text(token.id.ok_or(Failure::Unexpected)?)?,
@@ -94,22 +95,25 @@ impl ClientToken {
         &self.key
     }
 
-    pub(super) fn keys(&self, derived: bool) -> MessageKeys<'_> {
-        if derived { self.keys.keys() } else { MessageKeys::Underived(&self.key) }
+    /// The derived keys that are repeated in every message.
+    pub(super) const fn keys(&self) -> Option<&SessionKeys> {
+        self.keys.as_ref()
     }
 
     pub(super) fn renewal_due(&self, wall: UnixMillis, settings: &InitiatorSettings) -> bool {
         wall >= self.renewal_at(settings)
     }
 
-    /// WCF's rule: at 60 % of the lifetime, or after the renewal interval, whichever comes first.
+    /// WCF's rule: at 60 % of the lifetime, or after the renewal interval, whichever comes first. The interval is not for
+    /// tokens with cookies.
     pub(super) fn renewal_at(&self, settings: &InitiatorSettings) -> UnixMillis {
         let life = self.valid_to.0.saturating_sub(self.valid_from.0);
         let percent = i64::from(settings.renewal_threshold_percent);
         // Divided first, so that a lifetime without end does not overflow.
         let share = (life / 100).saturating_mul(percent).saturating_add((life % 100).saturating_mul(percent) / 100);
         let threshold = UnixMillis(self.valid_from.0.saturating_add(share));
-        threshold.min(self.valid_from.after(settings.key_renewal_interval))
+        let interval = self.keys.is_some().then(|| self.valid_from.after(settings.key_renewal_interval));
+        interval.map_or(threshold, |interval| interval.min(threshold))
     }
 }
 

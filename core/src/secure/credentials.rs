@@ -1,5 +1,6 @@
 //! What the core asks of whoever holds certificates, private keys and passwords.
 
+use super::StateEncoder;
 use crate::crypto::{AsymmetricSignature, KeyTransport};
 use core::fmt;
 
@@ -125,8 +126,8 @@ pub struct OwnCertificate<'c> {
 
 /// Certificates, private keys and passwords. RSA lives outside the core: an adapters package implements this.
 ///
-/// Every method is a pure question; none may remember anything between calls that changes an answer. What a side does not
-/// need it leaves to the default, which refuses.
+/// Every method is a pure question; none may remember anything between calls that changes an answer (a key ring that was
+/// rotated meanwhile is no memory of calls). What a side does not need it leaves to the default, which refuses.
 pub trait Credentials {
     /// Recipient side: unwraps the key that a client made for one of our certificates. Returns its length in bytes.
     ///
@@ -253,6 +254,11 @@ pub trait Credentials {
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
         let _ = (name, password);
         Err(CredentialError::BadPassword)
+    }
+
+    /// Service side, in cookie mode: who seals the state that tokens carry. `None` issues no such token and takes none.
+    fn state_encoder(&self) -> Option<&dyn StateEncoder> {
+        None
     }
 }
 

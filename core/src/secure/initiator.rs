@@ -151,12 +151,15 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         Ok(exchange)
     }
 
-    /// Closes: calls not sent yet are dropped, and the next [`poll`](Self::poll) cancels the token.
+    /// Closes: calls not sent yet are dropped, and the next [`poll`](Self::poll) cancels the token. In cookie mode there is
+    /// nothing to cancel: it is closed at once.
     ///
     /// # Errors
     /// [`Misuse::Phase`] after a fault.
     pub fn close(&mut self) -> Result<(), Misuse> {
-        self.step(InitiatorEvent::Close)?;
+        let nothing_to_cancel = self.binding.cookie_mode() && self.phase != InitiatorPhase::Faulted;
+        self.step(if nothing_to_cancel { InitiatorEvent::Abort } else { InitiatorEvent::Close })?;
+        self.end();
         self.calls.clear();
         if self.trust.as_ref().is_some_and(|trust| trust.request != RequestType::Cancel) {
             self.trust = None;

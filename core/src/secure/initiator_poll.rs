@@ -12,7 +12,7 @@ use super::protection::{
     EndorsingToken, MessageKeys, OutgoingMessage, Protection, SealError, Sealed, SigningToken, Timestamp, UsernameToken,
 };
 use super::seal::seal;
-use super::session_keys::Derived;
+use super::session_keys::{Derived, KeyPair};
 use super::trust::{RequestedKey, write_cancel, write_issue, write_renew};
 use super::{Credentials, KeyEntropyMode, ProtectionOrder, SessionMessage};
 use crate::chance::Entropy;
@@ -61,12 +61,15 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         if phase == InitiatorPhase::Opened && queued && self.renewal_due(wall) {
             phase = phase.next(InitiatorEvent::RenewDue).unwrap_or(phase);
         }
-        if phase == InitiatorPhase::Renewing && !self.settings.can_renew {
+        let cookie_mode = self.binding.cookie_mode();
+        if phase == InitiatorPhase::Renewing && !self.settings.can_renew && !cookie_mode {
             self.fault();
             return Err(Failure::KeyExpired);
         }
         let wanted = match phase {
             InitiatorPhase::Issuing => Some(RequestType::Issue),
+            // A token with a cookie is renewed by issuing another.
+            InitiatorPhase::Renewing if cookie_mode => Some(RequestType::Issue),
             InitiatorPhase::Renewing => Some(RequestType::Renew),
             InitiatorPhase::Closing => Some(RequestType::Cancel),
             InitiatorPhase::Created | InitiatorPhase::Opened | InitiatorPhase::Closed | InitiatorPhase::Faulted => None,
@@ -77,7 +80,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
                 RequestType::Issue | RequestType::Renew => self.request_token(action, request, wall, credentials, out),
                 RequestType::Cancel => self.cancel(action, wall, out),
             };
-            if request == RequestType::Renew && !matches!(sent, Err(Failure::Room(_))) {
+            if phase == InitiatorPhase::Renewing && !matches!(sent, Err(Failure::Room(_))) {
                 self.phase = phase;
             }
             return self.transmit(sent, action, out);
@@ -266,11 +269,19 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     ) -> Result<Sealed, SealError> {
         let timestamp = self.binding.timestamp(wall, ids);
         let (element, id, secret) = (token.element(), token.id(), token.key());
+        let pair;
         let protection = if self.binding.bootstrap.over_transport() {
             let endorsing = Some(EndorsingToken { element, id, derived: None, secret });
             Protection { endorsing, ..self.protection(SigningToken::Transport, MessageKeys::None, timestamp) }
         } else {
-            let keys = token.keys(self.binding.derived_keys);
+            let keys = match token.keys() {
+                _ if !self.binding.derived_keys => MessageKeys::Underived(secret),
+                Some(keys) => keys.keys(),
+                None => {
+                    pair = KeyPair::fresh::<B>(secret, self.binding.suite, entropy);
+                    pair.per_message()
+                }
+            };
             self.protection(SigningToken::SecurityContext { element, id }, keys, timestamp)
         };
         self.seal(message, &protection, entropy, out)

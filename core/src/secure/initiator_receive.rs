@@ -86,7 +86,11 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     /// The fault in a message without security, and what it means for the conversation.
     pub(super) fn unsecured(&mut self, message: &[u8]) -> Option<FaultSeen> {
         let fault = unsecured_fault(message, &self.binding.limits)?;
-        if fault.ends_session(self.binding.version) {
+        if self.binding.cookie_mode() {
+            // There is no session that could end. Whatever the service has against the token or its cookie, the next call
+            // brings another. WCF tells a token whose time is over in February 2005's namespace, whatever the version.
+            self.renew_now |= fault.known.is_some_and(KnownFault::is_security);
+        } else if fault.ends_session(self.binding.version) {
             self.fault();
         }
         Some(fault)
@@ -193,10 +197,11 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             return Err(Failure::Unexpected);
         }
         (self.ids, self.entropy) = (ids, entropy);
+        let renewed = self.tokens.current().is_some();
         self.tokens.replace(token, now);
         self.trust = None;
         self.renew_now = false;
         let _ = self.step(InitiatorEvent::Token);
-        Ok(if trust.request == RequestType::Issue { Received::Established } else { Received::Renewed })
+        Ok(if renewed { Received::Renewed } else { Received::Established })
     }
 }

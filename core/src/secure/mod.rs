@@ -9,6 +9,7 @@
 //! it likes, and leaves only the tokens to the machine.
 
 mod acceptor;
+mod acceptor_cookie;
 mod acceptor_messages;
 mod acceptor_poll;
 mod acceptor_view;
@@ -20,6 +21,7 @@ mod client_token;
 mod confirmation;
 mod context_name;
 mod conversation;
+mod cookie;
 mod credentials;
 mod decrypt;
 mod derived_key_token;
@@ -63,6 +65,9 @@ pub use acceptor_poll::AcceptorAction;
 pub use binding::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, KeyEntropyMode};
 pub use context_name::ContextName;
 pub use conversation::{Failure, FaultSeen, Misuse};
+pub use cookie::{
+    CookieFlaw, MAX_COOKIE, MAX_STATE, SecurityState, StateEncoder, StateError, StateField, StateFlaw, Ticks,
+};
 pub use credentials::{
     CertificateProblem, CertificateReference, CredentialError, Credentials, NoCredentials, OwnCertificate,
 };

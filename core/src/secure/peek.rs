@@ -6,7 +6,7 @@ use super::Refusal;
 use super::context_name::ContextName;
 use super::trust::{ContextReference, read_reference, read_sct};
 use crate::soap::{Addressing, AddressingVersion, SoapVersion, names};
-use crate::xml::{Error, Limits, Reader, Text};
+use crate::xml::{Error, Limits, Reader, Span, Text};
 use heapless::Vec;
 
 /// Longest action, MessageID or address, in bytes. Our own cap.
@@ -26,6 +26,10 @@ pub(super) struct Peek {
     pub(super) reply_to: Vec<u8, LONGEST_URI>,
     /// The first `SecurityContextToken`, or the first reference to one.
     pub(super) context: Option<ContextName>,
+    /// The cookie of that token: base64, in the message.
+    pub(super) cookie: Option<Span>,
+    /// `wsu:Id` of that token; empty if it has none, or one that no service issues.
+    pub(super) token_id: Vec<u8, 128>,
 }
 
 /// Looks at `message`.
@@ -66,8 +70,10 @@ fn meant(text: Option<Text<'_>>) -> Vec<u8, LONGEST_URI> {
 
 /// Looks through the security header for the conversation that it names.
 fn security(reader: &mut Reader<'_>, found: &mut Peek) -> Result<(), Refusal> {
-    while let Some(context) = next_context(reader)? {
+    while let Some(Named { context, cookie, id }) = next_named(reader)? {
         found.context = ContextName::new(context);
+        found.cookie = cookie;
+        found.token_id = Vec::from_slice(id).unwrap_or_default();
         if found.context.is_some() {
             while reader.next_element()?.is_some() {
                 reader.skip()?;
@@ -78,16 +84,34 @@ fn security(reader: &mut Reader<'_>, found: &mut Peek) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A `SecurityContextToken`, or a reference to one.
+struct Named<'a> {
+    context: ContextReference<'a>,
+    /// A token's, if it has one.
+    cookie: Option<Span>,
+    /// A token's; empty if it has none.
+    id: &'a [u8],
+}
+
 /// Behind the start tag of `Security`, or where the last one was found: the next `SecurityContextToken`, or reference to one
 /// from a `DerivedKeyToken`. `None` behind the end tag. What it gives is not to be believed.
 pub(crate) fn next_context<'a>(reader: &mut Reader<'a>) -> Result<Option<ContextReference<'a>>, Error> {
+    Ok(next_named(reader)?.map(|named| named.context))
+}
+
+fn next_named<'a>(reader: &mut Reader<'a>) -> Result<Option<Named<'a>>, Error> {
     while let Some(child) = reader.next_element()? {
         let mut found = None;
         if child.name.local == b"SecurityContextToken" {
-            found = read_sct(reader, &child).ok().map(|token| token.context);
+            found = read_sct(reader, &child).ok().map(|token| Named {
+                context: token.context,
+                cookie: token.cookie.map(|text| text.span()),
+                id: token.id.unwrap_or(&[]),
+            });
         } else if child.name.local == b"DerivedKeyToken" {
             if let Some(start) = reader.next_element()? {
-                found = read_reference(reader, &start).ok().and_then(|reference| reference.context());
+                let context = read_reference(reader, &start).ok().and_then(|reference| reference.context());
+                found = context.map(|context| Named { context, cookie: None, id: &[] });
                 while reader.next_element()?.is_some() {
                     reader.skip()?;
                 }

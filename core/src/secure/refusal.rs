@@ -1,6 +1,6 @@
 //! Why a message was refused: exact inside, uniform outside.
 
-use super::CredentialError;
+use super::{CookieFlaw, CredentialError};
 use crate::xml;
 use core::fmt;
 
@@ -188,6 +188,8 @@ pub enum Refusal {
     },
     /// No session has this `SecurityContextToken`: expired, cancelled, or never issued here.
     UnknownSecurityContext,
+    /// The token's cookie does not do, or none could be made for a new token.
+    Cookie(CookieFlaw),
     /// A reply names an `EncryptedKey` that we did not send.
     UnknownEncryptedKey,
     /// The `EncryptedKey` could not be unwrapped, or a certificate or password did not convince.
@@ -269,7 +271,9 @@ impl Refusal {
     #[allow(clippy::wildcard_enum_match_arm, reason = "uniform: what is not named looks like a forged signature")]
     pub const fn wire(&self) -> WireFault {
         match self {
-            Self::UnknownSecurityContext => WireFault::BadContextToken,
+            // WCF tells a token whose time is over from a cookie that it cannot make anything of.
+            Self::UnknownSecurityContext
+            | Self::Cookie(CookieFlaw::NotYetValid { .. } | CookieFlaw::Expired { .. }) => WireFault::BadContextToken,
             Self::Credential(
                 CredentialError::BadPassword | CredentialError::NotTrusted | CredentialError::Certificate { .. },
             ) => WireFault::InvalidSecurityToken,
@@ -317,6 +321,7 @@ impl fmt::Display for Refusal {
             }
             Self::KeyNotDerived { element } => write!(f, "{element} uses a key that was not derived"),
             Self::UnknownSecurityContext => f.write_str("no session has this SecurityContextToken"),
+            Self::Cookie(flaw) => write!(f, "{flaw}"),
             Self::UnknownEncryptedKey => f.write_str("the message names an EncryptedKey that was not sent"),
             Self::Credential(error) => write!(f, "{error}"),
             Self::NotEncrypted(element) => write!(f, "{element} must be encrypted and is in clear"),

@@ -10,7 +10,7 @@ use crate::crypto::{AlgorithmSuite, Backend, DigestAlgorithm, Hasher, SecretKey,
 use crate::time::UnixMillis;
 
 /// The number of a session at one acceptor, unique for the acceptor's life.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct SessionId(pub u32);
 
 /// Longest key of a session, in bytes: [`AlgorithmSuite::accepts_key_bits`](crate::crypto::AlgorithmSuite::accepts_key_bits).
@@ -35,6 +35,11 @@ impl Generation {
         entropy: &mut dyn Entropy,
     ) -> Self {
         Self { instance, key: ShortKey::of(key), seeds: KeySeeds::fresh(ids, entropy), expires }
+    }
+
+    /// The key of a token that carries its state: keys are derived from it for each message.
+    pub(super) fn in_cookie(instance: Option<Uuid>, key: &SecretKey, expires: UnixMillis) -> Self {
+        Self { instance, key: ShortKey::of(key), seeds: KeySeeds::NONE, expires }
     }
 
     pub(super) fn key(&self) -> SecretKey {
@@ -107,6 +112,10 @@ impl Session {
     /// Is this the name of one of the session's keys?
     pub(super) fn named(&self, name: &ContextName) -> bool {
         self.identifier.as_bytes() == name.identifier()
+    }
+
+    pub(super) const fn user(&self) -> UserDigest {
+        self.user
     }
 
     pub(super) fn is_of(&self, user: UserDigest) -> bool {

@@ -3,7 +3,7 @@
 use super::emit::{Id, UniqueId, UniqueIds};
 use super::protection::{DerivedKey, MessageKeys};
 use super::tokens::DEFAULT_LABEL;
-use crate::chance::Entropy;
+use crate::chance::{Entropy, Uuid};
 use crate::crypto::{AlgorithmSuite, Backend, SecretKey, ShortKey, p_sha1};
 
 /// Length of the nonces that WCF sends, in bytes.
@@ -101,6 +101,13 @@ pub(super) struct KeptKeys {
 }
 
 impl KeySeeds {
+    /// For a key from which others are derived for each message.
+    pub(super) const NONE: Self = Self {
+        signing: [0; NONCE_LEN],
+        encryption: [0; NONCE_LEN],
+        signing_id: UniqueId { prefix: Uuid([0; 16]), number: 0 },
+    };
+
     /// Draws what [`SessionKeys::fresh`] draws, in the same order.
     pub(super) fn fresh(ids: &mut UniqueIds, entropy: &mut dyn Entropy) -> Self {
         let (mut signing, mut encryption) = ([0; NONCE_LEN], [0; NONCE_LEN]);
@@ -129,7 +136,7 @@ impl KeySeeds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::{Chance, Uuid};
+    use crate::chance::Chance;
     use crate::crypto::RustCrypto;
 
     #[test]

@@ -271,7 +271,11 @@ where
             });
         };
         let contract = |action: &[u8]| Some(encryption(versions, action));
-        let incoming = security.open_message(now, from, credentials, contract, message)?;
+        let (reliable, unread) = (&self.reliable, &self.unread);
+        let held = |id: SessionId, token: &[u8]| {
+            reliable.needs_token(token) || unread.iter().any(|unread| unread.conversation == Some(id))
+        };
+        let incoming = security.open_message_beside(now, from, credentials, contract, held, message)?;
         Ok(match incoming {
             Incoming::Issued(id) | Incoming::Renewed(id) => ServiceHeard::Conversation(id),
             Incoming::Cancelled(id) => {
@@ -314,12 +318,23 @@ where
         place: Message,
     ) -> ServiceHeard {
         let token = conversation.and_then(|id| self.security.as_ref()?.identifier(id));
+        if let Some(token) = token.filter(|_| conversation.is_some_and(|id| self.is_renewed(id, arrival))) {
+            self.reliable.rebind(arrival, token);
+        }
         let admission = self.reliable.hear(now, from, token, arrival);
         let message = match admission.heard {
             Heard::Message { .. } | Heard::Reply { .. } => Some(place),
             Heard::Accepted { .. } | Heard::Protocol | Heard::Duplicate | Heard::NoRoom | Heard::Refused(_) => None,
         };
         ServiceHeard::Session { session: admission.session, heard: admission.heard, message }
+    }
+
+    /// In cookie mode another token takes the place of one that grows old, and nothing in it says so. A session goes over to a
+    /// token of the same user. A client without a name is nobody else's: its session stays with its token.
+    fn is_renewed(&self, conversation: SessionId, arrival: &Arrival<'_>) -> bool {
+        let Some(security) = self.security.as_ref().filter(|security| security.is_stateless()) else { return false };
+        let bound = self.reliable.token_named_by(arrival).and_then(|token| security.named(token.as_bytes()));
+        bound.is_some_and(|bound| bound != conversation && security.same_user(bound, conversation))
     }
 
     fn not_read(

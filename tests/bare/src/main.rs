@@ -4,6 +4,7 @@
 #![no_std]
 #![no_main]
 
+mod cookie;
 mod door;
 mod reliable;
 mod runtime;
@@ -57,6 +58,7 @@ enum Failure {
     Session = 8,
     Lost = 9,
     Door = 10,
+    Cookie = 11,
 }
 
 fn derived(session: &SecretKey, nonce: &[u8; 16], len: usize) -> Result<SecretKey, Failure> {
@@ -151,7 +153,8 @@ fn round_trip() -> Result<(), Failure> {
 
 /// What the entry point calls. The result is the exit status.
 fn run() -> u8 {
-    match round_trip().and_then(|()| reliable::session()).and_then(|()| door::admission()) {
+    let sessions = round_trip().and_then(|()| reliable::session());
+    match sessions.and_then(|()| door::admission()).and_then(|()| cookie::round_trip()) {
         Ok(()) => 0,
         Err(failure) => failure as u8,
     }

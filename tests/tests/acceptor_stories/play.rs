@@ -37,6 +37,7 @@ fn service(story: &Story, script: &Script) -> Service {
         key_renewal_interval: config.seconds("srenew").unwrap_or(standard.key_renewal_interval),
         key_rollover_interval: config.seconds("sroll").unwrap_or(standard.key_rollover_interval),
         inactivity_timeout: config.seconds("sinact").unwrap_or(standard.inactivity_timeout),
+        issued_cookie_lifetime: config.seconds("scookie").unwrap_or(standard.issued_cookie_lifetime),
         max_pending_sessions: config.get("spend").map_or(standard.max_pending_sessions, |n| n.parse().unwrap()),
         duplex: config.get("tr") == Some("tcp"),
         language: "",
@@ -55,7 +56,7 @@ enum Before {
     Restart,
 }
 
-const BEFORE: [(&str, u32, Before); 10] = [
+const BEFORE: [(&str, u32, Before); 12] = [
     ("rm10-sc-client-abort", 11, Before::SessionEnds),
     ("rm11-sc-client-abort", 11, Before::SessionEnds),
     ("rm10-sc-faults", 15, Before::SessionEnds),
@@ -63,6 +64,8 @@ const BEFORE: [(&str, u32, Before); 10] = [
     ("rm11-sc-inactivity-server-5s", 7, Before::SessionEnds),
     ("rm10-sc-server-restarted", 9, Before::Restart),
     ("rm11-sc-server-restarted", 9, Before::Restart),
+    ("sc-cookie-server-restarted", 7, Before::Restart),
+    ("sc-cookie-server-restarted-default-encoder", 7, Before::Restart),
     ("sc-receive-timeout-5s", 5, Before::SessionEnds),
     ("sc-receive-timeout-5s-v13", 5, Before::SessionEnds),
     ("sc-server-restarted", 7, Before::Restart),
@@ -229,7 +232,8 @@ impl<'s> Play<'s> {
         let tree = tree(reply);
         let token = tree.all().into_iter().find(|node| node.local == "SecurityContextToken");
         let of_token = token.and_then(|token| unique_id(token.attribute("Id")?));
-        if let Some(ids) = if self.ids == Ids::OfKeys { of_keys } else { of_token } {
+        // In cookie mode there are no others: the Ids are drawn as WCF draws them.
+        if let Some(ids) = of_keys.filter(|_| self.ids == Ids::OfKeys).or(of_token) {
             self.service.continue_ids(ids);
         }
     }

@@ -10,7 +10,6 @@ pub(crate) enum Expected {
 }
 use Expected::{Later, Same};
 
-pub(crate) const COOKIE: &str = "the token carries the session in a cookie";
 pub(crate) const DUAL: &str = "dual HTTP: no exchange has its answer";
 pub(crate) const ONESHOT: &str = "one-shot message security: no session";
 
@@ -27,7 +26,7 @@ pub(crate) const TABLE: [(&str, Expected); 115] = [
     ("wcf/anon-cert-nodk", Later(ONESHOT)),
     ("wcf/anon-cert-sbe", Later(ONESHOT)),
     ("wcf/mutual-cert", Later(ONESHOT)),
-    ("wcf/sc-anon-nocancel", Later(COOKIE)),
+    ("wcf/sc-anon-nocancel", Same),
     ("wcf/sc-mutual", Same),
     ("wcf/sc-mutual-calc", Same),
     ("wcf/sc-mutual-v13", Same),
@@ -88,9 +87,9 @@ pub(crate) const TABLE: [(&str, Expected); 115] = [
     ("wcf-stories/sc-client-clock-minus-600s", Same),
     ("wcf-stories/sc-client-clock-plus-240s", Same),
     ("wcf-stories/sc-client-clock-plus-600s", Same),
-    ("wcf-stories/sc-cookie-lifetime-5s", Later(COOKIE)),
-    ("wcf-stories/sc-cookie-server-restarted", Later(COOKIE)),
-    ("wcf-stories/sc-cookie-server-restarted-default-encoder", Later(COOKIE)),
+    ("wcf-stories/sc-cookie-lifetime-5s", Same),
+    ("wcf-stories/sc-cookie-server-restarted", Same),
+    ("wcf-stories/sc-cookie-server-restarted-default-encoder", Same),
     ("wcf-stories/sc-encrypt-before-sign", Same),
     ("wcf-stories/sc-fault-detail", Same),
     ("wcf-stories/sc-host-closed-by-server", Same),
