@@ -251,7 +251,11 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
                 }
                 self.let_go(disposed.0, told);
             }
-            Order::Waits(_, pressure) => told.throttles.push(format!("waits: {pressure}")),
+            Order::Waits { owner, pressure, oldest } => {
+                let oldest = oldest.and_then(|oldest| self.channels.get(&oldest));
+                let oldest = oldest.map_or_else(|| "nobody".to_owned(), |channel| format!("channel {channel}"));
+                told.throttles.push(format!("{owner:?} waits for {oldest} first: {pressure}"));
+            }
             Order::Throttle(event) => told.throttles.push(event.to_string()),
             Order::Resume(_) | Order::Wait(_) => {}
         }

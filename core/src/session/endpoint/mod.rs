@@ -58,8 +58,15 @@ pub enum Order {
     Ending(ChannelId, Owner),
     /// The channel is gone, and every message of its session that is still kept.
     Gone(Owner, GoneBecause, Disposed),
-    /// This channel, or its message, has to wait for a permit: told once for each.
-    Waits(Owner, Pressure),
+    /// A session, or its message, has to wait for a permit: told once for each.
+    Waits {
+        /// Who waits.
+        owner: Owner,
+        /// For what, and how things stand.
+        pressure: Pressure,
+        /// Whose permit is the oldest: [`Pressure::oldest`] says for how long it has been held.
+        oldest: Option<Owner>,
+    },
     /// A limit was reached, has eased, or somebody was refused for it.
     Throttle(ThrottleEvent),
     /// Nothing to do before this time, or before something is told. The last of a drain.
@@ -309,7 +316,10 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
             HostAction::Resume(call) => Order::Resume(call),
             HostAction::Close(channel) => self.mark_ending(channel, owner_of(channel)?, None),
             HostAction::Abort(channel, reason) => self.mark_ending(channel, owner_of(channel)?, Some(reason)),
-            HostAction::Waits(channel, pressure) => Order::Waits(owner_of(channel)?, pressure),
+            HostAction::Waits(channel, pressure) => {
+                let oldest = pressure.oldest.and_then(|oldest| ChannelId::of_holder(oldest.holder)).and_then(owner_of);
+                Order::Waits { owner: owner_of(channel)?, pressure, oldest }
+            }
             HostAction::Throttle(event) => Order::Throttle(event),
             HostAction::Wait(deadline) => Order::Wait(deadline),
         })
