@@ -9,8 +9,7 @@ use crate::story::Config;
 use soap_session_core::exchange::Exchange;
 use soap_session_core::lifetime::Timer;
 use soap_session_core::service::{
-    CallId, ChannelId, ChosenChannel, Contract, HostSettings, HostTables, InstanceContextMode, InstanceId, Listener,
-    ServiceHost,
+    CallId, ChosenChannel, Contract, HostSettings, HostTables, InstanceContextMode, InstanceId, Listener, ServiceHost,
 };
 use soap_session_core::session::{
     CallAnswer, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, ServiceEndpoint, ServiceLayer,
@@ -29,7 +28,6 @@ struct Running {
     kept: Kept,
     action: String,
     instance: InstanceId,
-    channel: ChannelId,
     result: String,
     argument: String,
 }
@@ -209,10 +207,10 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
                     let number = calculator.number.map(|number| format!("[{number}] ")).unwrap_or_default();
                     told.service.push(format!("{number}{line}"));
                 }
-                let (instance, channel, kept) = (dispatch.instance, dispatch.channel, dispatch.message);
+                let (instance, kept) = (dispatch.instance, dispatch.message);
                 match ran {
                     Ran::Returned(result, time) => {
-                        let running = Running { kept, action, instance, channel, result, argument };
+                        let running = Running { kept, action, instance, result, argument };
                         self.running.insert((now.as_millis() + time, dispatch.call), running);
                     }
                     Ran::Declared => {
@@ -268,7 +266,6 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
             let number = self.instances.get(&running.instance).and_then(|calculator| calculator.number);
             told.instance(number, format!("Slow({}) ends", running.argument));
         }
-        let _ = running.channel;
         let reply = reply(&running.action, &running.result);
         self.answer(now, key.1, running.kept, CallAnswer::Reply(reply), told);
     }

@@ -1,13 +1,16 @@
 //! The elements of a security header as WCF writes them, byte for byte.
 
-use super::protection::{EndorsingCertificate, EndorsingToken, Protection, SigningToken, UsernameToken};
+use super::protection::{
+    EndorsingCertificate, EndorsingToken, OutgoingMessage, Protection, SealError, SigningToken, UsernameToken,
+};
 use super::trust::{ContextReference, KeyIdentifier, LocalToken, ReferenceStyle, ReferenceTo, write_reference};
 use super::{CertificateReference, ProtectionOrder};
 use crate::base64;
 use crate::chance::Uuid;
 use crate::crypto::{AlgorithmSuite, DigestAlgorithm, KeyTransport};
-use crate::soap::{ScVersion, SoapVersion, names};
+use crate::soap::{ScVersion, names};
 use crate::xml::{Span, Writer};
+use heapless::Vec;
 
 /// An Id: `_n` of one message, or `uuid-<guid>-<n>` of one process side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,13 +100,20 @@ fn xmlns(w: &mut Writer<'_>, prefix: &str, namespace: &str) {
     w.put(b"\"");
 }
 
-pub(super) fn envelope_start(w: &mut Writer<'_>, soap: SoapVersion) {
+/// The envelope up to its first header block, with the prefixes that its blocks share.
+pub(super) fn envelope_head(w: &mut Writer<'_>, message: &OutgoingMessage<'_>) -> Result<(), SealError> {
     w.put(b"<s:Envelope");
-    xmlns(w, "s", soap.namespace());
-}
-
-pub(super) fn declare(w: &mut Writer<'_>, prefix: &str, namespace: &str) {
-    xmlns(w, prefix, namespace);
+    xmlns(w, "s", message.soap.namespace());
+    let mut declared: Vec<&str, 4> = Vec::new();
+    for (prefix, namespace) in message.headers.iter().filter_map(|h| h.shared_prefix(message.addressing)) {
+        if !declared.contains(&prefix) {
+            xmlns(w, prefix, namespace);
+            declared.push(prefix).map_err(|_| SealError::TooMany)?;
+        }
+    }
+    xmlns(w, "u", names::WSU);
+    w.put(b"><s:Header>");
+    Ok(())
 }
 
 pub(super) fn security_start(w: &mut Writer<'_>) {

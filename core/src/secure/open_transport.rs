@@ -5,9 +5,8 @@ use super::opened::{Endorsement, Endorser, OpenContext, Opened, ProtectionToken}
 use super::scan::MAX_CHILDREN;
 use super::signature::{Method, SignatureView};
 use super::tokens::{Root, Sources};
-use super::{
-    CertificateUse, Confirmations, Credentials, Element, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue,
-};
+use super::verify::endorsed_enough;
+use super::{Confirmations, Credentials, Element, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue};
 use crate::crypto::Backend;
 use crate::xml::Span;
 use heapless::Vec;
@@ -110,20 +109,9 @@ impl Opening {
             if matches!(by, Endorser::Certificate { .. }) && !addressed {
                 return Err(Refusal::NotSigned(Element::To));
             }
-            let again = |other: &Endorsement| core::mem::discriminant(&other.by) == core::mem::discriminant(&by);
-            if found.iter().any(again) {
-                return Err(Refusal::TooMany { element, limit: 1 });
-            }
-            // There is room for one of each kind.
-            let _ = found.push(Endorsement { by, value: view.value_text });
-            self.coverage.endorsing = self.coverage.endorsing.saturating_add(1);
+            self.endorsed_by(by, view.value_text, &mut found)?;
         }
-        let by_context = found.iter().any(|e| matches!(e.by, Endorser::SecurityContext(_)));
-        let by_certificate = found.iter().any(|e| matches!(e.by, Endorser::Certificate { .. }));
-        let certificate = policy.certificate == CertificateUse::Required;
-        if (policy.endorsement && !by_context) || (certificate && !by_certificate) {
-            return Err(Refusal::Missing(element));
-        }
+        endorsed_enough(policy, &found)?;
         Ok(found)
     }
 }

@@ -120,16 +120,7 @@ impl<'m> Sealing<'m> {
     /// Writes the whole message in clear, comments and holes included.
     fn write(&mut self, w: &mut Writer<'_>) -> Result<(), SealError> {
         let (message, p) = (self.message, self.p);
-        emit::envelope_start(w, message.soap);
-        let mut declared: Vec<&str, 4> = Vec::new();
-        for (prefix, namespace) in message.headers.iter().filter_map(|h| h.shared_prefix(message.addressing)) {
-            if !declared.contains(&prefix) {
-                emit::declare(w, prefix, namespace);
-                declared.push(prefix).map_err(|_| SealError::TooMany)?;
-            }
-        }
-        emit::declare(w, "u", names::WSU);
-        w.put(b"><s:Header>");
+        emit::envelope_head(w, message)?;
         let mut headers: Vec<(Id, Span), MAX_BLOCKS> = Vec::new();
         for (block, number) in message.headers.iter().zip(self.numbers.headers) {
             let span = emit::spanned(w, |w| block.write(w, Some(number)));

@@ -8,9 +8,8 @@ use super::sign::{Contexts, certified, digest_of, fill, mac, sha256};
 use super::signature::MAX_VALUE;
 use super::trust::ReferenceStyle;
 use crate::crypto::Backend;
-use crate::soap::{HeaderBlock, names};
+use crate::soap::HeaderBlock;
 use crate::xml::{Limits, Span, Writer};
-use heapless::Vec;
 
 /// The `n` of the address's Id: that of the timestamp is 0.
 const TO: u16 = 1;
@@ -74,16 +73,7 @@ impl Written {
         p: &Protection<'_>,
         w: &mut Writer<'_>,
     ) -> Result<(), SealError> {
-        emit::envelope_start(w, message.soap);
-        let mut declared: Vec<&str, 4> = Vec::new();
-        for (prefix, namespace) in message.headers.iter().filter_map(|h| h.shared_prefix(message.addressing)) {
-            if !declared.contains(&prefix) {
-                emit::declare(w, prefix, namespace);
-                declared.push(prefix).map_err(|_| SealError::TooMany)?;
-            }
-        }
-        emit::declare(w, "u", names::WSU);
-        w.put(b"><s:Header>");
+        emit::envelope_head(w, message)?;
         // A certificate signs the address too: its signature could otherwise be carried to another service. A key that is
         // shared with one service only needs none.
         let addressed = p.certificate.is_some();

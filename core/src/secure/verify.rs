@@ -6,7 +6,8 @@ use super::scan::MAX_CHILDREN;
 use super::signature::{Method, Reference, SignatureView};
 use super::tokens::{Root, Sources};
 use super::{
-    CertificateUse, Credentials, Element, Encryption, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue, Signer,
+    CertificateUse, Credentials, Element, Encryption, Keyring, Layout, Policy, ProtectionOrder, Refusal,
+    SignatureValue, Signer,
 };
 use crate::crypto::{Backend, SecretKey};
 use crate::xml::{self, Limits, Reader, Span};
@@ -189,20 +190,37 @@ impl Opening {
                 }
                 Method::Asymmetric(_) => self.certified::<B, K, C>(buf, context, sources, &view, offset)?,
             };
-            let again = |other: &Endorsement| core::mem::discriminant(&other.by) == core::mem::discriminant(&by);
-            if found.iter().any(again) {
-                return Err(Refusal::TooMany { element, limit: 1 });
-            }
-            // There is room for one of each kind.
-            let _ = found.push(Endorsement { by, value: view.value_text });
-            self.coverage.endorsing = self.coverage.endorsing.saturating_add(1);
+            self.endorsed_by(by, view.value_text, &mut found)?;
         }
-        let by_context = found.iter().any(|e| matches!(e.by, Endorser::SecurityContext(_)));
-        let by_certificate = found.iter().any(|e| matches!(e.by, Endorser::Certificate { .. }));
-        let certificate = context.policy.certificate == CertificateUse::Required;
-        if (context.policy.endorsement && !by_context) || (certificate && !by_certificate) {
-            return Err(Refusal::Missing(element));
-        }
+        endorsed_enough(context.policy, &found)?;
         Ok(found)
     }
+
+    /// Notes who endorsed the message: one of each kind.
+    pub(super) fn endorsed_by(
+        &mut self,
+        by: Endorser,
+        value: Span,
+        found: &mut Vec<Endorsement, 2>,
+    ) -> Result<(), Refusal> {
+        let again = |other: &Endorsement| core::mem::discriminant(&other.by) == core::mem::discriminant(&by);
+        if found.iter().any(again) {
+            return Err(Refusal::TooMany { element: Element::EndorsingSignature, limit: 1 });
+        }
+        // There is room for one of each kind.
+        let _ = found.push(Endorsement { by, value });
+        self.coverage.endorsing = self.coverage.endorsing.saturating_add(1);
+        Ok(())
+    }
+}
+
+/// Did everybody endorse the message of whom the policy wants it?
+pub(super) fn endorsed_enough(policy: &Policy, found: &[Endorsement]) -> Result<(), Refusal> {
+    let by_context = found.iter().any(|e| matches!(e.by, Endorser::SecurityContext(_)));
+    let by_certificate = found.iter().any(|e| matches!(e.by, Endorser::Certificate { .. }));
+    let certificate = policy.certificate == CertificateUse::Required;
+    if (policy.endorsement && !by_context) || (certificate && !by_certificate) {
+        return Err(Refusal::Missing(Element::EndorsingSignature));
+    }
+    Ok(())
 }

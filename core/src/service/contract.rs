@@ -298,18 +298,16 @@ impl<'c> Contract<'c> {
         if let Some(shape) = adapted.find(|shape| binding.shapes.contains(*shape)) {
             return Ok(ChosenChannel { shape, datagram: true });
         }
-        let binding = *binding;
-        let name = binding.name;
         if binding.shapes.is_empty() {
-            return Err(ContractError::NoChannels { binding: name });
+            return Err(ContractError::NoChannels { binding: binding.name });
         }
         let missing = Requirement::ALL.into_iter().find(|requirement| {
             wanted.iter().all(|shape| requirement.holds_for(shape))
                 && !binding.shapes.iter().any(|shape| requirement.holds_for(shape))
         });
         Err(match missing {
-            Some(requirement) => ContractError::Requires { requirement, binding: name },
-            None => ContractError::NoCommonChannel { binding: name },
+            Some(requirement) => ContractError::Requires { requirement, binding: binding.name },
+            None => ContractError::NoCommonChannel { binding: binding.name },
         })
     }
 

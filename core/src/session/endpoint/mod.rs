@@ -29,8 +29,8 @@ use crate::service::{
     InstanceId, Listener, Outcome, Request, ServiceHost,
 };
 use crate::soap::Fault;
-use crate::soap::fault::{QName, Reason, write_fault_body};
-use crate::soap::names::{DNSE, WSA_NONE};
+use crate::soap::fault::{Reason, write_fault_body};
+use crate::soap::names::WSA_NONE;
 use crate::store::{Arena, Key, Store};
 use crate::throttle::{Pressure, Throttle, ThrottleEvent};
 use crate::time::{Deadline, Instant};
@@ -264,8 +264,11 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
     /// Where nobody shall wait, who wants to open a session too many is told then.
     fn tell_room(&mut self, now: Instant, host: &ServiceHost<Kept, S>) {
         let refuses = host.settings().refuse_when_busy && self.layer.sessionful();
-        let pressure = host.pressure(Throttle::Sessions, now);
-        self.layer.set_room(refuses.then_some(pressure.limit.saturating_sub(pressure.used)));
+        let room = || {
+            let pressure = host.pressure(Throttle::Sessions, now);
+            pressure.limit.saturating_sub(pressure.used)
+        };
+        self.layer.set_room(refuses.then(room));
     }
 
     fn end_what_is_to_end(&mut self, now: Instant) {
@@ -396,7 +399,6 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
 /// No permit, and nobody waits: what WCF's client takes for `ServerTooBusyException`.
 const fn too_busy(throttle: Throttle) -> Fault<'static> {
     let mut fault = Fault::too_many_pending_sessions();
-    fault.subcode = Some(QName { namespace: DNSE, local: "ServerTooBusy" });
     fault.reason = Reason {
         before: "The server is too busy: ",
         value: throttle.limit_name().as_bytes(),
