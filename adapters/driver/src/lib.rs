@@ -1,0 +1,8 @@
+//! What the adapters of soap-session share: clients and servers that drive the core's machines, over any asynchronous runtime.
+//!
+//! A [`Runtime`] brings sockets, a clock and tasks, and nothing else. The packages `soap-session-tokio` and `soap-session-smol` bring one
+//! each, and give these types their names; there is nothing here that knows either.
+
+mod runtime;
+
+pub use runtime::Runtime;
