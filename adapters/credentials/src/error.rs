@@ -47,6 +47,16 @@ pub enum LoadProblem {
     },
     /// The private key does not belong to the certificate beside it.
     KeyOfAnotherCertificate,
+    /// The password does not open the PKCS#12 file, or the file was changed since it was written.
+    WrongPassword,
+    /// The bytes are not a PKCS#12 file.
+    BadPkcs12,
+    /// The PKCS#12 file is encrypted or authenticated in a way that is not supported.
+    UnsupportedPkcs12,
+    /// The PKCS#12 file has no private key in it.
+    NoKeyInPkcs12,
+    /// The PKCS#12 file has more than one private key in it.
+    SeveralKeysInPkcs12,
     /// The operating system gave no randomness.
     NoRandomness,
 }
@@ -104,6 +114,19 @@ impl fmt::Display for LoadError {
             }
             LoadProblem::KeyOfAnotherCertificate => {
                 f.write_str("the private key does not belong to the certificate it was given with")
+            }
+            LoadProblem::WrongPassword => {
+                f.write_str("the password does not open the PKCS#12 file, or the file is damaged")
+            }
+            LoadProblem::BadPkcs12 => f.write_str("not a PKCS#12 file, or a damaged one"),
+            LoadProblem::UnsupportedPkcs12 => f.write_str(
+                "the PKCS#12 file is protected in a way that is not supported; export it again with AES-256 or Triple-DES",
+            ),
+            LoadProblem::NoKeyInPkcs12 => {
+                f.write_str("the PKCS#12 file has no private key in it; export the certificate with its key")
+            }
+            LoadProblem::SeveralKeysInPkcs12 => {
+                f.write_str("the PKCS#12 file has more than one private key in it; export the one that is meant")
             }
             LoadProblem::NoRandomness => f.write_str("the operating system gave no randomness"),
         }

@@ -4,10 +4,14 @@
 //! service's certificate, wrap one for it, verify a client's endorsing signature, check a user. RSA is done by aws-lc;
 //! nothing here is asynchronous, and nothing is remembered between calls.
 //!
+//! [`Identity`] is a certificate with its key as files bring it, PEM or PKCS#12; [`Authorities`] are whom TLS trusts.
+//!
 //! [`KeyRing`] seals the cookies of tokens that carry their conversation's state.
 
+mod authorities;
 mod certificate;
 mod error;
+mod identity;
 mod key_ring;
 mod name;
 mod private_key;
@@ -21,8 +25,10 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+pub use authorities::Authorities;
 pub use certificate::{Certificate, MAX_KEY_BITS, MIN_SIGNING_KEY_BITS, MIN_TRANSPORT_KEY_BITS};
 pub use error::{LoadError, LoadProblem};
+pub use identity::Identity;
 pub use key_ring::{KeyFacts, KeyRing, MAX_KEYS, RingError, RingProblem, Rotation};
 pub use private_key::PrivateKey;
 pub use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
