@@ -124,6 +124,10 @@ impl Progress {
         }
     }
 
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn left_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
     }
@@ -164,7 +168,7 @@ impl<S> HyperStream<S> {
     }
 
     fn refusal_by_hyper(&self, octets: &[u8]) -> Option<u16> {
-        if self.progress.as_ref()?.busy.load(Ordering::Relaxed) {
+        if self.progress.as_ref()?.is_busy() {
             return None;
         }
         let status = octets.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()?;

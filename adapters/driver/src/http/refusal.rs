@@ -85,7 +85,6 @@ impl Refusal {
             Self::BodyTime(limit) => format!("The message was not here within {} ms.", limit.as_millis()),
             Self::HeadTime(limit) => format!("The head of the request was not here within {} ms.", limit.as_millis()),
             Self::Head { status: 431 } => format!("The head of the request is longer than {MAX_HEAD} octets."),
-            Self::Head { status: 414 } => "The target of the request is too long.".to_owned(),
             Self::Head { .. } => "This is not HTTP/1.1.".to_owned(),
             Self::NotTls => "This port speaks HTTPS only.".to_owned(),
             Self::Handler => "The service answered what HTTP cannot say.".to_owned(),

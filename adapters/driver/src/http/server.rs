@@ -223,6 +223,10 @@ async fn requests<R, H, F>(
         (Err(error), None) if error.is_timeout() && !parts.read_buf.is_empty() => {
             refuse(stream, &Refusal::HeadTime(limits.head), shared).await;
         }
+        // Hyper has no words for HTTP/2.
+        (Err(error), None) if error.is_parse() && !progress.is_busy() => {
+            refuse(stream, &Refusal::Head { status: 400 }, shared).await;
+        }
         (Ok(()), None) if progress.left_unread() => linger(stream, shared).await,
         (Ok(()) | Err(_), None) => drop(within(&shared.runtime, LINGER, stream.close()).await),
     }

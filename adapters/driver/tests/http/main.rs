@@ -44,6 +44,20 @@ on_both! {
         no_more_connections_are_served_than_allowed
         giving_an_exchange_up_is_seen_by_the_server
         what_cannot_be_sent_is_refused;
+    hostile:
+        hostile_requests
+        slow_requests
+        pipelined_requests
+        clients_that_go_away;
+    answers:
+        hostile_answers
+        answers_that_are_no_soap;
+    https:
+        a_message_goes_protected
+        who_is_trusted
+        clients_with_certificates
+        the_wrong_protocol
+        slow_handshakes;
     stopping:
         stopping_finishes_open_exchanges
         stopping_does_not_wait_for_ever
