@@ -3,13 +3,34 @@
 //! A [`Runtime`] brings sockets, a clock and tasks, and nothing else. The packages `soap-session-tokio` and `soap-session-smol` bring one
 //! each, and give these types their names; there is nothing here that knows either.
 //!
-//! [`http`] carries SOAP messages over HTTP/1.1 `POST` and knows no session; [`tls`] is what makes HTTPS of it.
+//! [`Client`] and [`Server`] speak a [`Binding`], put together as WCF's are. [`http`] carries SOAP messages over HTTP/1.1 `POST` and
+//! knows no session; [`tls`] is what makes HTTPS of it.
 
+mod binding;
+mod body;
+mod client;
+mod clock;
+mod fault;
 mod group;
 pub mod http;
+mod letter;
+mod observe;
 mod runtime;
+mod server;
 mod stream;
 mod timing;
 pub mod tls;
 
+pub use binding::{Binding, BindingError, ClientCredentialType, SecurityMode};
+pub use client::{CallError, Client, ClientOptions, CloseError, Failed, NewError, Reply, Transport};
+pub use fault::Fault;
+pub use observe::{Observer, Passed, Way};
 pub use runtime::Runtime;
+pub use server::{Answer, Call, ServeError, Server, ServerOptions, Service, ServiceFn, SessionId, Watch, service_fn};
+
+use soap_session_credentials::{LoadError, random_seed};
+
+/// Randomness for the two trades of a machine.
+fn seeds() -> Result<[[u8; 32]; 2], LoadError> {
+    Ok([random_seed()?, random_seed()?])
+}

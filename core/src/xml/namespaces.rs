@@ -47,6 +47,21 @@ impl Scope {
         self.uri(buf, prefix).map(|uri| name_of(buf, uri))
     }
 
+    /// The prefixes that are declared, each with its namespace name as it is written; the default namespace has the empty one.
+    /// That of `xml` is not among them, nor one that is undeclared again.
+    pub fn in_scope<'a>(&'a self, buf: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.bindings.iter().filter_map(move |binding| {
+            let (prefix, uri) = (binding.prefix.of(buf), binding.uri.of(buf));
+            let counts = self.find(buf, prefix) == Some(binding);
+            (counts && !uri.is_empty()).then_some((prefix, uri))
+        })
+    }
+
+    /// Does the open element at `depth`, which is the innermost one, declare this prefix itself?
+    pub fn is_declared_at(&self, buf: &[u8], prefix: &[u8], depth: u16) -> bool {
+        self.declared_at(depth).any(|binding| binding.prefix.of(buf) == prefix)
+    }
+
     /// As `resolve`, but where the name is written.
     pub(super) fn uri(&self, buf: &[u8], prefix: &[u8]) -> Option<Span> {
         match self.find(buf, prefix) {

@@ -1,0 +1,287 @@
+//! Bindings: what a client and a service have to agree on, put together as WCF's bindings are.
+
+use soap_session_core::crypto::AlgorithmSuite;
+use soap_session_core::lifetime::Timeouts;
+use soap_session_core::reliable::{ReliableSettings, RmVersion};
+use soap_session_core::secure::{self, Bootstrap};
+use soap_session_core::service::BindingShapes;
+use soap_session_core::soap::{AddressingVersion, SoapVersion};
+use soap_session_core::xml::Limits;
+use std::fmt;
+
+/// How messages are protected. WCF's `SecurityMode`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SecurityMode {
+    /// Not at all, or by HTTPS alone, which the address says.
+    #[default]
+    None,
+    /// Each message is signed and encrypted.
+    Message,
+    /// HTTPS protects messages, and each carries the client's credential.
+    TransportWithMessageCredential,
+}
+
+/// How a client proves itself. WCF's `MessageCredentialType`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ClientCredentialType {
+    /// Not at all: it stays anonymous.
+    #[default]
+    None,
+    /// By a name and a password.
+    UserName,
+    /// By a certificate.
+    Certificate,
+}
+
+/// What protects messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Security {
+    None,
+    /// A secure conversation, or, without a session, each message by itself.
+    Message {
+        binding: Box<secure::Binding>,
+        session: bool,
+    },
+}
+
+/// How a client and a service speak: versions, security, reliable messaging, timeouts.
+///
+/// It begins as one of WCF's bindings with its defaults, and without security, for WCF's own default is Windows credentials:
+///
+/// ```
+/// use soap_session_driver::{Binding, ClientCredentialType, SecurityMode};
+/// let binding = Binding::ws2007_http()
+///     .with_security(SecurityMode::Message, ClientCredentialType::UserName)?
+///     .with_reliable_session(true)?;
+/// # Ok::<(), soap_session_driver::BindingError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Binding {
+    name: &'static str,
+    soap: SoapVersion,
+    addressing: Option<AddressingVersion>,
+    /// Which generation of WS-*: that of WCF's wsHttpBinding, or of its ws2007HttpBinding.
+    modern: bool,
+    pub(crate) security: Security,
+    pub(crate) reliable: Option<ReliableSettings>,
+    /// Open, close, send and receive timeouts. WCF: 1 minute, 1 minute, 1 minute, 10 minutes.
+    pub timeouts: Timeouts,
+    /// Reader quotas, and the greatest message that is received. WCF: 65 536 bytes.
+    pub limits: Limits,
+}
+
+/// What cannot be put together, in WCF's terms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum BindingError {
+    /// A mode of security and a credential that no binding has together.
+    Credential {
+        /// The binding.
+        binding: &'static str,
+        /// The mode.
+        mode: SecurityMode,
+        /// The credential.
+        credential: ClientCredentialType,
+    },
+    /// `BasicHttpBinding` has neither secure nor reliable sessions.
+    NoSessions {
+        /// The binding.
+        binding: &'static str,
+    },
+    /// Reliable messaging over message security needs a secure session. WCF refuses it too.
+    ReliableWithoutSession,
+    /// There is no security whose session or suite could be chosen.
+    NoSecurity,
+}
+
+impl fmt::Display for BindingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credential { binding, mode, credential } => {
+                write!(f, "{binding} with security mode {mode:?} cannot have the client credential {credential:?}")
+            }
+            Self::NoSessions { binding } => {
+                write!(
+                    f,
+                    "{binding} has no sessions, neither secure nor reliable: use wsHttpBinding or ws2007HttpBinding"
+                )
+            }
+            Self::ReliableWithoutSession => f.write_str(
+                "a reliable session with message credentials needs a secure session: turn establishSecurityContext on",
+            ),
+            Self::NoSecurity => f.write_str("there is no message security: choose a security mode first"),
+        }
+    }
+}
+
+impl std::error::Error for BindingError {}
+
+impl Binding {
+    fn new(name: &'static str, soap: SoapVersion, addressing: Option<AddressingVersion>, modern: bool) -> Self {
+        let (timeouts, limits) = (Timeouts::default(), Limits::default());
+        Self { name, soap, addressing, modern, security: Security::None, reliable: None, timeouts, limits }
+    }
+
+    /// `BasicHttpBinding`: SOAP 1.1 without WS-Addressing.
+    pub fn basic_http() -> Self {
+        Self::new("BasicHttpBinding", SoapVersion::Soap11, None, false)
+    }
+
+    /// `WSHttpBinding`: SOAP 1.2, WS-Addressing 1.0, WS-* of February 2005.
+    pub fn ws_http() -> Self {
+        Self::new("WSHttpBinding", SoapVersion::Soap12, Some(AddressingVersion::Wsa10), false)
+    }
+
+    /// `WS2007HttpBinding`: SOAP 1.2, WS-Addressing 1.0, WS-SecureConversation 1.3, WS-ReliableMessaging 1.1.
+    pub fn ws2007_http() -> Self {
+        Self { name: "WS2007HttpBinding", modern: true, ..Self::ws_http() }
+    }
+
+    /// `CustomBinding`: these versions, this protection, and sessions as told.
+    pub fn custom(soap: SoapVersion, addressing: Option<AddressingVersion>) -> Self {
+        Self::new("CustomBinding", soap, addressing, false)
+    }
+
+    /// With messages protected so, in a secure session (`establishSecurityContext`). `negotiateServiceCredential` is off: the
+    /// client has to know the service's certificate.
+    ///
+    /// # Errors
+    /// [`BindingError::Credential`].
+    pub fn with_security(mut self, mode: SecurityMode, credential: ClientCredentialType) -> Result<Self, BindingError> {
+        use ClientCredentialType as Client;
+        let bootstrap = match (mode, credential) {
+            (SecurityMode::None, Client::None) => {
+                self.security = Security::None;
+                return Ok(self);
+            }
+            (SecurityMode::Message, Client::None) => Bootstrap::AnonymousForCertificate,
+            (SecurityMode::Message, Client::UserName) => Bootstrap::UserNameForCertificate,
+            (SecurityMode::Message, Client::Certificate) => Bootstrap::MutualCertificate,
+            (SecurityMode::TransportWithMessageCredential, Client::UserName) => Bootstrap::UserNameOverTransport,
+            (SecurityMode::TransportWithMessageCredential, Client::Certificate) => Bootstrap::CertificateOverTransport,
+            (SecurityMode::TransportWithMessageCredential, Client::None)
+            | (SecurityMode::None, Client::UserName | Client::Certificate) => {
+                return Err(BindingError::Credential { binding: self.name, mode, credential });
+            }
+        };
+        let Some(_) = self.addressing else {
+            return Err(BindingError::Credential { binding: self.name, mode, credential });
+        };
+        let binding =
+            if self.modern { secure::Binding::ws2007_http(bootstrap) } else { secure::Binding::ws_http(bootstrap) };
+        self.security = Security::Message { binding: Box::new(binding), session: true };
+        Ok(self)
+    }
+
+    /// With messages protected as a custom binding says; `session`: in a secure conversation, or each message by itself. The
+    /// versions of SOAP and WS-Addressing are that binding's, the limits are this one's.
+    #[must_use]
+    pub fn with_custom_security(mut self, binding: secure::Binding, session: bool) -> Self {
+        (self.soap, self.addressing) = (binding.soap, Some(binding.addressing));
+        self.security = Security::Message { binding: Box::new(binding), session };
+        self
+    }
+
+    /// Each message protected by itself (`establishSecurityContext` off).
+    ///
+    /// # Errors
+    /// [`BindingError::NoSecurity`], [`BindingError::ReliableWithoutSession`].
+    pub fn without_secure_session(mut self) -> Result<Self, BindingError> {
+        if self.reliable.is_some() {
+            return Err(BindingError::ReliableWithoutSession);
+        }
+        match &mut self.security {
+            Security::Message { session, .. } => *session = false,
+            Security::None => return Err(BindingError::NoSecurity),
+        }
+        Ok(self)
+    }
+
+    /// With this algorithm suite. WCF's default is Basic256.
+    ///
+    /// # Errors
+    /// [`BindingError::NoSecurity`].
+    pub fn with_algorithm_suite(mut self, suite: AlgorithmSuite) -> Result<Self, BindingError> {
+        match &mut self.security {
+            Security::Message { binding, .. } => binding.suite = suite,
+            Security::None => return Err(BindingError::NoSecurity),
+        }
+        Ok(self)
+    }
+
+    /// With a reliable session (`reliableSession`), whose messages are delivered in order or as they come.
+    ///
+    /// # Errors
+    /// [`BindingError::NoSessions`], [`BindingError::ReliableWithoutSession`].
+    pub fn with_reliable_session(self, ordered: bool) -> Result<Self, BindingError> {
+        let version = if self.modern { RmVersion::V11 } else { RmVersion::February2005 };
+        self.with_reliable_settings(ReliableSettings { version, ordered, ..ReliableSettings::default() })
+    }
+
+    /// With a reliable session as a custom binding says. WS-Addressing and the timeouts are this binding's.
+    ///
+    /// # Errors
+    /// [`BindingError::NoSessions`], [`BindingError::ReliableWithoutSession`].
+    pub fn with_reliable_settings(mut self, settings: ReliableSettings) -> Result<Self, BindingError> {
+        let Some(addressing) = self.addressing else { return Err(BindingError::NoSessions { binding: self.name }) };
+        if matches!(self.security, Security::Message { session: false, .. }) {
+            return Err(BindingError::ReliableWithoutSession);
+        }
+        self.reliable = Some(ReliableSettings { addressing, ..settings });
+        Ok(self)
+    }
+
+    /// The settings of the reliable session, where there is one, to be changed.
+    pub const fn reliable_settings(&mut self) -> Option<&mut ReliableSettings> {
+        self.reliable.as_mut()
+    }
+
+    /// The security, where there is any, to be changed.
+    pub fn security_binding(&mut self) -> Option<&mut secure::Binding> {
+        match &mut self.security {
+            Security::Message { binding, .. } => Some(binding),
+            Security::None => None,
+        }
+    }
+
+    /// WCF's name for it.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The version of SOAP.
+    pub const fn soap(&self) -> SoapVersion {
+        self.soap
+    }
+
+    /// The version of WS-Addressing, if its headers are there at all.
+    pub const fn addressing(&self) -> Option<AddressingVersion> {
+        self.addressing
+    }
+
+    /// Has the other side to be reached by HTTPS? Messages are not protected otherwise.
+    pub fn needs_https(&self) -> bool {
+        matches!(&self.security, Security::Message { binding, .. } if binding.bootstrap.over_transport())
+    }
+
+    /// Has the client to prove itself by a name and a password?
+    pub fn needs_user(&self) -> bool {
+        matches!(&self.security, Security::Message { binding, .. } if binding.bootstrap.user_name())
+    }
+
+    /// The channels that it can build, for a contract to choose from.
+    pub fn shapes(&self) -> BindingShapes<'static> {
+        match (&self.reliable, &self.security) {
+            (Some(_), _) => BindingShapes::reliable_session(self.name),
+            (None, Security::Message { binding, session: true }) if binding.require_cancellation => {
+                BindingShapes::secure_session(self.name)
+            }
+            (None, Security::Message { .. } | Security::None) => BindingShapes::datagram(self.name),
+        }
+    }
+
+    /// The binding of the security, with this one's limits.
+    pub(crate) fn limited(&self, binding: &secure::Binding) -> secure::Binding {
+        secure::Binding { limits: self.limits.clone(), ..binding.clone() }
+    }
+}

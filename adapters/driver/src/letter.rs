@@ -1,0 +1,45 @@
+//! What the machines keep of the application's messages.
+
+use bytes::Bytes;
+use soap_session_core::exchange::Outgoing;
+use soap_session_core::session::{FaultReply, Kept};
+
+/// A message of the application on its way out, in either role.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Letter {
+    action: Bytes,
+    body: Bytes,
+    two_way: bool,
+    fault: bool,
+}
+
+impl Letter {
+    pub(crate) const fn request(action: Bytes, body: Bytes, two_way: bool) -> Self {
+        Self { action, body, two_way, fault: false }
+    }
+
+    pub(crate) const fn reply(action: Bytes, body: Bytes, fault: bool) -> Self {
+        Self { action, body, two_way: false, fault }
+    }
+}
+
+impl Outgoing for Letter {
+    fn action(&self) -> &[u8] {
+        &self.action
+    }
+    fn body(&self) -> &[u8] {
+        &self.body
+    }
+    fn two_way(&self) -> bool {
+        self.two_way
+    }
+    fn is_fault(&self) -> bool {
+        self.fault
+    }
+}
+
+impl FaultReply for Letter {
+    fn fault(action: &str, body: &[u8], _: Kept) -> Self {
+        Self::reply(Bytes::copy_from_slice(action.as_bytes()), Bytes::copy_from_slice(body), true)
+    }
+}

@@ -1,0 +1,488 @@
+//! What carries a server's bytes and time. It asks the endpoints and the host, and does what they say.
+//!
+//! Locks are taken in this order: a shard's, then the host's or the door's. No lock is held while a service runs.
+
+use super::heap::Heap;
+use super::service::{Answer, Call, Service, SessionId};
+use super::shard::{Due, Held, Shard, State};
+use crate::Runtime;
+use crate::body::standalone;
+use crate::clock::Clock;
+use crate::group::Group;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::letter::Letter;
+use crate::observe::{Observer, Passed, Way};
+use bytes::{Bytes, BytesMut};
+use event_listener::Event;
+use futures_channel::oneshot;
+use futures_lite::future::or;
+use soap_session_core::door::{Census, Door, Entry, NameSlot, Outcome, Route, Router, ShardBooks};
+use soap_session_core::exchange::Exchange;
+use soap_session_core::secure::Credentials;
+use soap_session_core::service::{
+    AbortReason, CallId, Called, Dispatch, DispatchFault, HostAction, InstanceId, ServiceHost,
+};
+use soap_session_core::session::{
+    CallAnswer, Delivered, Disposed, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, ServiceLayer,
+};
+use soap_session_core::soap::SoapVersion;
+use soap_session_core::throttle::{Pressure, Throttle};
+use soap_session_core::time::{Deadline, Instant};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// An instance of the service, once its first call has made it.
+type Instance<S> = Arc<OnceLock<<S as Service>::Instance>>;
+
+pub(super) struct HostState<S: Service> {
+    pub(super) host: ServiceHost<Kept, Heap>,
+    pub(super) instances: HashMap<InstanceId, Instance<S>>,
+}
+
+pub(super) struct Gate {
+    pub(super) router: Router,
+    pub(super) door: Mutex<Door<Vec<ShardBooks>, Vec<NameSlot>>>,
+}
+
+/// A server, as its tasks share it.
+pub(super) struct Shared<R: Runtime, S: Service> {
+    pub(super) runtime: R,
+    pub(super) clock: Clock,
+    pub(super) service: S,
+    pub(super) credentials: Arc<dyn Credentials + Send + Sync>,
+    pub(super) soap: SoapVersion,
+    pub(super) shards: Vec<Shard>,
+    /// Where there are sessions.
+    pub(super) gate: Option<Gate>,
+    pub(super) host: Mutex<HostState<S>>,
+    pub(super) host_due: Due,
+    pub(super) next_exchange: AtomicU32,
+    /// A deadline came nearer.
+    pub(super) changed: Event,
+    /// A session is gone.
+    pub(super) gone: Event,
+    pub(super) stopping: AtomicBool,
+    /// Calls that run.
+    pub(super) calls: Group,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+}
+
+/// What the host wants of a shard that is not locked now.
+type Errand = (u16, Option<HostAction<Kept>>);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<R: Runtime, S: Service> Shared<R, S> {
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now(&self.runtime)
+    }
+
+    /// Answers a POST.
+    pub(super) async fn exchange(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
+        let exchange = Exchange(self.next_exchange.fetch_add(1, Ordering::Relaxed));
+        if let Some(observer) = &self.observer {
+            observer.passed(&Passed { way: Way::Received, status: None, message: &request.body, exchange });
+        }
+        let HttpRequest { action, body, .. } = request;
+        let response = match self.take_in(exchange, action, body) {
+            Ok((shard, answered)) => {
+                let _gone = Gone { shared: &self, shard, exchange };
+                answered.await.ok()
+            }
+            Err(busy) => Some(busy),
+        };
+        // The exchange is abandoned: HTTP has to say something, and knows no better word.
+        let response = response.unwrap_or_else(|| said(500, "the service gave this exchange up"));
+        if let Some(observer) = &self.observer {
+            let (status, message) = (Some(response.status), &response.body);
+            observer.passed(&Passed { way: Way::Sent, status, message, exchange });
+        }
+        response
+    }
+
+    fn take_in(
+        self: &Arc<Self>,
+        exchange: Exchange,
+        action: Option<String>,
+        body: Bytes,
+    ) -> Result<(u16, oneshot::Receiver<HttpResponse>), HttpResponse> {
+        let entry = self.entry(exchange, &body);
+        let number = entry.shard;
+        // It is decrypted where it lies.
+        let mut message = body.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+        let answered = {
+            let shard = &self.shards[usize::from(number)];
+            let mut state = shard.state();
+            let full = entry.full.or_else(|| self.stopping.load(Ordering::SeqCst).then_some(0));
+            state.endpoint.layer_mut().set_full(full);
+            let heard = state.endpoint.receive(self.now(), exchange, &*self.credentials, &mut message);
+            let census = state.endpoint.layer().census();
+            if let (Some(reservation), Some(gate)) = (entry.reservation, &self.gate) {
+                let outcome = match &heard {
+                    Ok(LayerHeard::Other(heard)) => heard.outcome(),
+                    Ok(LayerHeard::Message(_)) | Err(_) => Outcome::Refused,
+                };
+                lock(&gate.door).settle(reservation, outcome, census);
+                state.census = census;
+            }
+            let (tell, answered) = oneshot::channel();
+            match heard {
+                Ok(LayerHeard::Message(Delivered { kept, message: place, two_way })) => {
+                    let message = message.freeze();
+                    let told = String::from_utf8_lossy(place.action.of(&message)).into_owned();
+                    let action = if told.is_empty() { action.unwrap_or_default() } else { told };
+                    let body = standalone(&message, place.body, &place.body_scope);
+                    state.kept.insert(kept, Held { action, body, two_way });
+                }
+                Ok(LayerHeard::Other(_)) => {}
+                Err(misuse) => return Err(said(503, misuse.to_string())),
+            }
+            state.waiting.insert(exchange, tell);
+            answered
+        };
+        self.run(number);
+        Ok((number, answered))
+    }
+
+    /// Where a message belongs.
+    fn entry(&self, exchange: Exchange, message: &[u8]) -> Entry {
+        let Some(gate) = &self.gate else {
+            let shards = u32::try_from(self.shards.len()).unwrap_or(1);
+            return Entry::at(u16::try_from(exchange.0 % shards).unwrap_or(0));
+        };
+        match gate.router.route(message) {
+            Route::Shard { shard, opens: None } => Entry::at(shard),
+            route => lock(&gate.door).admit(route, None),
+        }
+    }
+
+    /// Carries out what a shard wants, and what the host then wants of others.
+    pub(super) fn run(self: &Arc<Self>, shard: u16) {
+        let mut errands: VecDeque<Errand> = VecDeque::from([(shard, None)]);
+        while let Some((shard, action)) = errands.pop_front() {
+            self.run_one(shard, action, &mut errands);
+        }
+    }
+
+    fn run_one(self: &Arc<Self>, number: u16, mut action: Option<HostAction<Kept>>, errands: &mut VecDeque<Errand>) {
+        let Some(shard) = self.shards.get(usize::from(number)) else { return };
+        let mut guard = shard.state();
+        let state = &mut *guard;
+        loop {
+            let mut progress = false;
+            let mut guard = lock(&self.host);
+            let host = &mut *guard;
+            let now = self.now();
+            if let Some(action) = action.take()
+                && let Some(order) = state.endpoint.carry_out(&host.host, action)
+            {
+                progress = true;
+                self.obey(number, state, host, order);
+            }
+            while let Some(order) = state.endpoint.offer(now, &mut host.host) {
+                progress = true;
+                self.obey(number, state, host, order);
+            }
+            loop {
+                let wanted = host.host.poll(now);
+                if let HostAction::Wait(until) = wanted {
+                    self.sooner(&self.host_due, until);
+                    break;
+                }
+                progress = true;
+                match shard_of(&host.host, &wanted) {
+                    Some(other) if other != number => errands.push_back((other, Some(wanted))),
+                    Some(_) | None => {
+                        if let Some(order) = state.endpoint.carry_out(&host.host, wanted) {
+                            self.obey(number, state, host, order);
+                        }
+                    }
+                }
+            }
+            drop(guard);
+            // Last: whatever was said above may have given the endpoint something to send.
+            let deadline = self.send(state, &mut progress);
+            if !progress {
+                self.sooner(shard.deadline(), deadline);
+                break;
+            }
+        }
+        self.tell_census(number, state);
+    }
+
+    /// Sends what the endpoint has to send. Returns when it wants to be asked again.
+    fn send(&self, state: &mut State, progress: &mut bool) -> Deadline {
+        let now = self.now();
+        loop {
+            let State { endpoint, out, .. } = state;
+            match endpoint.poll(now, out) {
+                Ok(LayerAction::Answer { exchange, status, message }) => {
+                    *progress = true;
+                    let content_type = (!message.is_empty()).then(|| self.soap.content_type().to_owned());
+                    let response = HttpResponse { status, content_type, body: Bytes::copy_from_slice(message) };
+                    if let Some(tell) = state.waiting.remove(&exchange) {
+                        // Its client may have gone.
+                        let _ = tell.send(response);
+                    }
+                }
+                // HTTP has no connection of the client's own.
+                Ok(LayerAction::Transmit { .. }) => *progress = true,
+                Ok(LayerAction::Drop(exchange)) => {
+                    *progress = true;
+                    state.waiting.remove(&exchange);
+                }
+                // The order that follows says what they mean.
+                Ok(LayerAction::Ended(_) | LayerAction::Gone(..) | LayerAction::Swept(_)) => *progress = true,
+                Ok(LayerAction::Grow(grow)) => out.resize(grow.needed.max(2 * out.len()), 0),
+                Ok(LayerAction::Wait(deadline)) => return deadline,
+                // A reply of the application's that cannot be written: its exchange or session has ended, and says so.
+                Err(_) => *progress = true,
+            }
+        }
+    }
+
+    fn obey(self: &Arc<Self>, number: u16, state: &mut State, host: &mut HostState<S>, order: Order) {
+        let now = self.now();
+        match order {
+            Order::Look(kept) => {
+                let called = state.kept.get(&kept).and_then(|held| self.called(held));
+                if state.endpoint.looked(now, &mut host.host, kept, called).is_err() {
+                    state.kept.remove(&kept);
+                }
+            }
+            Order::Run(dispatch) => self.dispatch(number, state, host, dispatch),
+            Order::Refused(kept, fault) => self.refuse(now, state, kept, fault),
+            Order::Bound(_, owner) => {
+                let id = state.endpoint.session_id(owner).map(|id| SessionId(String::from_utf8_lossy(id).into()));
+                state.sessions.insert(owner, id);
+            }
+            Order::Gone(owner, because, Disposed(instance)) => {
+                state.sessions.remove(&owner);
+                state.kept.retain(|kept, _| kept.owner != owner);
+                self.dispose(host, instance);
+                self.session_gone(owner, because);
+            }
+            Order::Ending(..) | Order::Resume(_) | Order::Waits { .. } | Order::Throttle(_) | Order::Wait(_) => {}
+        }
+    }
+
+    fn session_gone(&self, _: Owner, _: GoneBecause) {
+        self.gone.notify(usize::MAX);
+    }
+
+    /// What a message calls. The catch-all operation is answered if its message asks for it.
+    fn called(&self, held: &Held) -> Option<Called> {
+        let contract = self.service.contract();
+        let called = contract.called(held.action.as_bytes())?;
+        let any =
+            contract.operations.get(usize::from(called.operation)).is_some_and(|operation| operation.action == "*");
+        Some(if any { Called { two_way: held.two_way, ..called } } else { called })
+    }
+
+    fn refuse(&self, now: Instant, state: &mut State, kept: Kept, fault: DispatchFault) {
+        if let Some(held) = state.kept.remove(&kept) {
+            state.endpoint.refuse(now, kept, held.action.as_bytes(), fault);
+        }
+    }
+
+    fn dispatch(self: &Arc<Self>, number: u16, state: &mut State, host: &mut HostState<S>, dispatch: Dispatch<Kept>) {
+        let Dispatch { call, instance, called, message: kept, .. } = dispatch;
+        let instance = Arc::clone(host.instances.entry(instance).or_default());
+        let session = state.endpoint.session_id(kept.owner);
+        let session = state.sessions.get(&kept.owner).cloned().flatten().filter(|_| session.is_some());
+        let under_way = UnderWay { shared: Arc::clone(self), number, call, kept, answered: false };
+        let Some(Held { action, body, .. }) = state.kept.remove(&kept) else {
+            // It is gone with its session; the guard, dropped by a task, answers the host.
+            self.calls.spawn(&self.runtime, |_| async move { drop(under_way) });
+            return;
+        };
+        let request = Call { session, operation: called.operation, action, body, two_way: called.two_way };
+        self.calls.spawn(&self.runtime, |_| async move {
+            let mut under_way = under_way;
+            let service = &under_way.shared.service;
+            let made = instance.get_or_init(|| service.instance(request.session.as_ref()));
+            let answer = service.call(made, request).await;
+            under_way.answer(answer);
+        });
+    }
+
+    fn answered(self: &Arc<Self>, number: u16, call: CallId, kept: Kept, answer: Answer) {
+        let Some(shard) = self.shards.get(usize::from(number)) else { return };
+        {
+            let mut guard = shard.state();
+            let state = &mut *guard;
+            let answer = match answer {
+                Answer::Reply { action, body } => CallAnswer::Reply(Letter::reply(action, body, false)),
+                Answer::RawFault { action, body } => CallAnswer::Reply(Letter::reply(action, body, true)),
+                Answer::Fault(fault) => {
+                    let (action, body) = fault.write(&state.endpoint.layer().wording());
+                    CallAnswer::Reply(Letter::reply(action, body, true))
+                }
+                Answer::Nothing => CallAnswer::Nothing,
+                Answer::Unhandled => CallAnswer::Unhandled,
+            };
+            let mut guard = lock(&self.host);
+            let host = &mut *guard;
+            if let Ok(Disposed(instance)) = state.endpoint.answered(self.now(), &mut host.host, call, kept, answer) {
+                self.dispose(host, instance);
+            }
+        }
+        self.run(number);
+    }
+
+    /// Lets go of an instance. The service hears of it from a task, without locks.
+    fn dispose(self: &Arc<Self>, host: &mut HostState<S>, instance: Option<InstanceId>) {
+        let Some(instance) = instance.and_then(|instance| host.instances.remove(&instance)) else { return };
+        let shared = Arc::clone(self);
+        self.calls.spawn(&self.runtime, |_| async move {
+            if let Some(instance) = instance.get() {
+                shared.service.disposed(instance);
+            }
+        });
+    }
+
+    fn tell_census(&self, number: u16, state: &mut State) {
+        let census: Census = state.endpoint.layer().census();
+        if let Some(gate) = &self.gate
+            && census != state.census
+        {
+            lock(&gate.door).tell(number, census);
+            state.census = census;
+        }
+    }
+
+    /// Keeps a deadline, and wakes who waits for the nearest if it is nearer.
+    fn sooner(&self, due: &Due, deadline: Deadline) {
+        let before = due.get();
+        due.set(deadline);
+        if deadline < before {
+            self.changed.notify(1);
+        }
+    }
+
+    fn exchange_ended(self: &Arc<Self>, number: u16, exchange: Exchange) {
+        let Some(shard) = self.shards.get(usize::from(number)) else { return };
+        {
+            let mut state = shard.state();
+            if state.waiting.remove(&exchange).is_none() {
+                return;
+            }
+            state.endpoint.exchange_failed(exchange);
+        }
+        self.run(number);
+    }
+
+    /// Asks whoever wants to be asked, when it does. It never ends.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let changed = self.changed.listen();
+            let now = self.now();
+            let host = self.host_due.get();
+            for (number, shard) in (0..).zip(&self.shards) {
+                if shard.deadline().get().due(now) || (number == 0 && host.due(now)) {
+                    self.run(number);
+                }
+            }
+            let deadlines = self.shards.iter().map(|shard| shard.deadline().get());
+            let next = deadlines.min().unwrap_or(Deadline::Never).min(self.host_due.get());
+            or(changed, self.clock.wait(&self.runtime, next)).await;
+        }
+    }
+
+    /// Takes no new sessions from now on, and waits for those that there are.
+    pub(super) async fn wind_up(self: &Arc<Self>) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.shards.iter().for_each(|shard| shard.state().endpoint.layer_mut().stop());
+        loop {
+            let gone = self.gone.listen();
+            if self.sessions() == 0 {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    /// Aborts every session that is left.
+    pub(super) fn abort_all(self: &Arc<Self>) {
+        for (number, shard) in (0..).zip(&self.shards) {
+            {
+                let mut state = shard.state();
+                let owners: Vec<Owner> = state.sessions.keys().copied().collect();
+                for owner in owners {
+                    state.endpoint.layer_mut().abort(owner, AbortReason::NotClosed);
+                }
+            }
+            self.run(number);
+        }
+    }
+
+    pub(super) fn pressure(&self, throttle: Throttle) -> Pressure {
+        lock(&self.host).host.pressure(throttle, self.now())
+    }
+
+    /// How many sessions there are whose first message has been taken.
+    pub(super) fn sessions(&self) -> usize {
+        let sessions =
+            |shard: &Shard| shard.state().sessions.keys().filter(|owner| !matches!(owner, Owner::Datagram)).count();
+        self.shards.iter().map(sessions).sum()
+    }
+}
+
+/// An answer that is no SOAP.
+fn said(status: u16, text: impl Into<Bytes>) -> HttpResponse {
+    HttpResponse { status, content_type: Some("text/plain; charset=utf-8".to_owned()), body: text.into() }
+}
+
+/// The shard that an action of the host's is for; `None` for one that is for nobody in particular.
+fn shard_of(host: &ServiceHost<Kept, Heap>, action: &HostAction<Kept>) -> Option<u16> {
+    let channel = match action {
+        HostAction::Bound(channel)
+        | HostAction::Refuse { channel, .. }
+        | HostAction::Close(channel)
+        | HostAction::Abort(channel, _)
+        | HostAction::Waits(channel, _)
+        | HostAction::Dispatch(Dispatch { channel, .. }) => *channel,
+        HostAction::Resume(_) | HostAction::Throttle(_) | HostAction::Wait(_) => return None,
+    };
+    host.owner(channel).map(|bits| Owner::of_bits(bits).0)
+}
+
+/// Tells the endpoint when an exchange ends before its answer: its client went away.
+struct Gone<'s, R: Runtime, S: Service> {
+    shared: &'s Arc<Shared<R, S>>,
+    shard: u16,
+    exchange: Exchange,
+}
+
+impl<R: Runtime, S: Service> Drop for Gone<'_, R, S> {
+    fn drop(&mut self) {
+        self.shared.exchange_ended(self.shard, self.exchange);
+    }
+}
+
+/// A call that runs. If it is dropped without an answer, by a panic or at the end of everything, it has failed.
+struct UnderWay<R: Runtime, S: Service> {
+    shared: Arc<Shared<R, S>>,
+    number: u16,
+    call: CallId,
+    kept: Kept,
+    answered: bool,
+}
+
+impl<R: Runtime, S: Service> UnderWay<R, S> {
+    fn answer(&mut self, answer: Answer) {
+        self.answered = true;
+        self.shared.answered(self.number, self.call, self.kept, answer);
+    }
+}
+
+impl<R: Runtime, S: Service> Drop for UnderWay<R, S> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.answer(Answer::Unhandled);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The layer of sessions that an endpoint stands on, whichever of them it is.
+
+use crate::letter::Letter;
+use soap_session_core::chance::{Chance, ShardMark};
+use soap_session_core::door::{Census, Outcome};
+use soap_session_core::exchange::Exchange;
+use soap_session_core::lifetime::Timer;
+use soap_session_core::secure::{Credentials, Incoming, Misuse, Unsealed};
+use soap_session_core::service::AbortReason;
+use soap_session_core::session::{
+    Kept, LayerAction, LayerHeard, Owner, PlainLayer, ReliableLayer, SecureLayer, ServiceHeard, ServiceLayer, Wording,
+};
+use soap_session_core::soap::SoapError;
+use soap_session_core::time::Instant;
+use std::fmt;
+
+/// Sessions in one shard.
+pub(super) const SEATS: usize = 64;
+/// Messages of a session's window.
+pub(super) const WINDOW: usize = 16;
+/// Exchanges of one shard that wait for their answers: of token requests; of calls, where there is no reliable messaging.
+const EXCHANGES: usize = 64;
+/// Exchanges that wait for their answers, of a shard without sessions.
+const PLAIN_EXCHANGES: usize = 512;
+/// Signatures that one shard remembers, for a quarter of an hour (WCF: 900 000 for a whole service).
+const REPLAY: usize = 65_536;
+
+pub(super) type Plain = PlainLayer<Letter, PLAIN_EXCHANGES>;
+pub(super) type Secure = SecureLayer<Letter, Chance, SEATS, EXCHANGES, REPLAY>;
+pub(super) type Reliable = ReliableLayer<Letter, SEATS, WINDOW, { WINDOW + 1 }, { 2 * WINDOW }, { 2 * WINDOW }, REPLAY>;
+/// The same without security: no signature is remembered.
+pub(super) type Unsecured = ReliableLayer<Letter, SEATS, WINDOW, { WINDOW + 1 }, { 2 * WINDOW }, { 2 * WINDOW }, 2>;
+
+/// One of the layers. Each is large, and made on the heap.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Layer {
+    Plain(Box<Plain>),
+    Secure(Box<Secure>),
+    Reliable(Box<Reliable>),
+    Unsecured(Box<Unsecured>),
+}
+
+/// What a layer heard that was not the application's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Heard {
+    NotSoap(SoapError),
+    Secure(Incoming),
+    Reliable(ServiceHeard),
+}
+
+impl Heard {
+    /// Was something opened?
+    pub(super) const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Secure(Incoming::Issued(_) | Incoming::Renewed(_))
+            | Self::Reliable(ServiceHeard::Conversation(_) | ServiceHeard::Session { session: Some(_), .. }) => {
+                Outcome::Opened
+            }
+            Self::NotSoap(_) | Self::Secure(_) | Self::Reliable(_) => Outcome::Refused,
+        }
+    }
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSoap(error) => write!(f, "not taken: {error}"),
+            Self::Secure(Incoming::Refused(refusal)) => write!(f, "refused: {refusal}"),
+            Self::Secure(heard) => write!(f, "{heard:?}"),
+            Self::Reliable(ServiceHeard::NotRead(why)) => write!(f, "refused: {why}"),
+            Self::Reliable(ServiceHeard::Conversation(id)) => write!(f, "conversation {}", id.0),
+            Self::Reliable(ServiceHeard::Session { heard, .. }) => write!(f, "{heard:?}"),
+        }
+    }
+}
+
+/// Does the same on whichever layer it is.
+macro_rules! each {
+    ($self:expr, $layer:ident => $does:expr) => {
+        match $self {
+            Layer::Plain($layer) => $does,
+            Layer::Secure($layer) => $does,
+            Layer::Reliable($layer) => $does,
+            Layer::Unsecured($layer) => $does,
+        }
+    };
+}
+
+impl Layer {
+    /// How it stands, for the door.
+    pub(super) fn census(&self) -> Census {
+        match self {
+            Self::Plain(_) => Census::default(),
+            Self::Secure(layer) => Census::from(layer.acceptor()),
+            Self::Reliable(layer) => Census::from(layer.service()),
+            Self::Unsecured(layer) => Census::from(layer.service()),
+        }
+    }
+
+    /// Nothing opens here while `full` is a limit.
+    pub(super) const fn set_full(&mut self, full: Option<u16>) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Secure(layer) => layer.acceptor_mut().set_full(full),
+            Self::Reliable(layer) => layer.service_mut().set_full(full),
+            Self::Unsecured(layer) => layer.service_mut().set_full(full),
+        }
+    }
+
+    pub(super) fn set_shard(&mut self, mark: ShardMark) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Secure(layer) => layer.acceptor_mut().set_shard(mark),
+            Self::Reliable(layer) => layer.service_mut().set_shard(mark),
+            Self::Unsecured(layer) => layer.service_mut().set_shard(mark),
+        }
+    }
+
+    /// Takes nothing new from now on.
+    pub(super) const fn stop(&mut self) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Secure(layer) => layer.acceptor_mut().set_full(Some(0)),
+            Self::Reliable(layer) => layer.service_mut().stop(),
+            Self::Unsecured(layer) => layer.service_mut().stop(),
+        }
+    }
+}
+
+impl ServiceLayer<Letter> for Layer {
+    type Heard = Heard;
+    type Refused = Misuse;
+
+    fn sessionful(&self) -> bool {
+        each!(self, layer => layer.sessionful())
+    }
+
+    fn set_room(&mut self, room: Option<u32>) {
+        each!(self, layer => layer.set_room(room));
+    }
+
+    fn wording(&self) -> Wording {
+        each!(self, layer => layer.wording())
+    }
+
+    fn receive<C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        from: Exchange,
+        credentials: &C,
+        message: &mut [u8],
+    ) -> Result<LayerHeard<Heard>, Misuse> {
+        fn heard<H>(heard: LayerHeard<H>, other: impl FnOnce(H) -> Heard) -> LayerHeard<Heard> {
+            match heard {
+                LayerHeard::Message(delivered) => LayerHeard::Message(delivered),
+                LayerHeard::Other(heard) => LayerHeard::Other(other(heard)),
+            }
+        }
+        Ok(match self {
+            Self::Plain(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::NotSoap),
+            Self::Secure(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Secure),
+            Self::Reliable(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
+            Self::Unsecured(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
+        })
+    }
+
+    fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed> {
+        each!(self, layer => layer.poll(now, out))
+    }
+
+    fn accept(&mut self) -> Option<Owner> {
+        each!(self, layer => layer.accept())
+    }
+
+    fn take(&mut self, now: Instant, owner: Owner) -> Option<Kept> {
+        each!(self, layer => layer.take(now, owner))
+    }
+
+    fn reply(&mut self, now: Instant, kept: Kept, reply: Letter) -> Result<(), Letter> {
+        each!(self, layer => layer.reply(now, kept, reply))
+    }
+
+    fn finish(&mut self, kept: Kept) {
+        each!(self, layer => layer.finish(kept));
+    }
+
+    fn close(&mut self, now: Instant, owner: Owner) {
+        each!(self, layer => layer.close(now, owner));
+    }
+
+    fn abort(&mut self, owner: Owner, reason: AbortReason) {
+        each!(self, layer => layer.abort(owner, reason));
+    }
+
+    fn exchange_failed(&mut self, exchange: Exchange) {
+        each!(self, layer => layer.exchange_failed(exchange));
+    }
+
+    fn timers(&self, owner: Owner, tell: &mut dyn FnMut(Timer)) {
+        each!(self, layer => layer.timers(owner, tell));
+    }
+
+    fn session_id(&self, owner: Owner) -> Option<&[u8]> {
+        each!(self, layer => layer.session_id(owner))
+    }
+}

@@ -1,0 +1,138 @@
+//! Client and server of every binding, over either runtime: one script for both.
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
+use soap_session_core::lifetime::{CommunicationState, Timeouts};
+use soap_session_core::secure::UserCredential;
+use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
+use soap_session_driver::{
+    Answer, Binding, Call, CallError, Client, ClientCredentialType, ClientOptions, Fault, Runtime, SecurityMode,
+    Server, ServerOptions, service_fn,
+};
+use soap_session_smol::Smol;
+use soap_session_tokio::Tokio;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+fn key_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../credentials/tests/keys").join(name)
+}
+
+fn certificate(name: &str) -> Certificate {
+    Certificate::from_file(key_file(&format!("{name}.cert.pem"))).unwrap()
+}
+
+fn service_store() -> CredentialStore {
+    CredentialStore::new()
+        .with_key(certificate("service"), PrivateKey::from_file(key_file("service.key.pem")).unwrap())
+        .unwrap()
+        .with_trusted(certificate("client"))
+        .with_user_check(|name, password| name == "ada" && password == "secret")
+}
+
+fn client_store() -> CredentialStore {
+    CredentialStore::new()
+        .with_service(certificate("service"))
+        .unwrap()
+        .with_own(certificate("client"), PrivateKey::from_file(key_file("client.key.pem")).unwrap())
+        .unwrap()
+}
+
+async fn echo(call: Call) -> Answer {
+    match call.action.as_str() {
+        "urn:fail" => Fault::sender("urn:faults", "Wrong", "it is wrong").with_detail("<d xmlns=\"urn:d\"/>").into(),
+        "urn:panic" => panic!("an operation may"),
+        action => Answer::reply(format!("{action}Response"), call.body),
+    }
+}
+
+/// A session from its first word to its last.
+async fn session<R: Runtime + Default>(mut binding: Binding) {
+    let patience = Some(Duration::from_secs(10));
+    binding.timeouts = Timeouts { open: patience, close: patience, send: patience, ..binding.timeouts };
+    let server = Server::<R, _>::bind(
+        "127.0.0.1:0".parse().unwrap(),
+        ServerOptions::new(binding.clone()).with_credentials(service_store()),
+        service_fn(echo),
+    );
+    let server = server.await.unwrap();
+    let url = format!("http://{}/echo", server.local_addr().unwrap());
+    let watch = server.watch();
+    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
+    let (tell, served) = futures_channel::oneshot::channel::<()>();
+    R::default().spawn(async move {
+        server.serve(async { let _ = stopped.await; }).await;
+        let _ = tell.send(());
+    });
+
+    let mut options = ClientOptions::new(binding.clone()).with_credentials(client_store());
+    if binding.needs_user() {
+        options = options.with_user(UserCredential::new("ada", "secret").unwrap());
+    }
+    let client = Client::<R>::connect(&url, options.clone()).await.unwrap();
+    assert_eq!(client.state(), CommunicationState::Opened);
+    for round in 0..5 {
+        let body = format!("<Echo xmlns=\"urn:echo\">{round} &amp; ü</Echo>");
+        let reply = client.call("urn:echo", body.clone()).await.unwrap();
+        let action = if binding.addressing().is_some() { "urn:echoResponse" } else { "" };
+        assert_eq!((reply.action.as_str(), &*reply.body), (action, body.as_bytes()));
+    }
+    client.notify("urn:note", "<Note xmlns=\"urn:echo\"/>").await.unwrap();
+    match client.call("urn:fail", "<Fail xmlns=\"urn:echo\"/>").await.unwrap_err() {
+        CallError::Fault(fault) => {
+            assert_eq!(fault.subcode, Some(("urn:faults".to_owned(), "Wrong".to_owned())));
+            assert_eq!((fault.reason.as_str(), &*fault.detail), ("it is wrong", &b"<d xmlns=\"urn:d\"/>"[..]));
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(client.state(), CommunicationState::Opened, "a declared fault ends nothing");
+    client.close().await.unwrap();
+    assert_eq!(client.state(), CommunicationState::Closed);
+    client.finished().await;
+
+    let client = Client::<R>::connect(&url, options).await.unwrap();
+    let failed = client.call("urn:panic", "<Panic xmlns=\"urn:echo\"/>").await.unwrap_err();
+    assert!(matches!(failed, CallError::Fault(_)), "{failed}");
+    client.abort();
+    client.finished().await;
+    let _ = stop.send(());
+    served.await.unwrap();
+    assert_eq!(watch.sessions(), 0);
+}
+
+fn on_tokio(test: impl Future<Output = ()> + Send + 'static) {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
+}
+
+fn on_smol(test: impl Future<Output = ()> + Send + 'static) {
+    smol::block_on(test);
+}
+
+macro_rules! on_both {
+    ($($name:ident: $binding:expr;)*) => {
+        mod tokio_runtime {
+            use super::*;
+            $(#[test] fn $name() { on_tokio(session::<Tokio>($binding)); })*
+        }
+        mod smol_runtime {
+            use super::*;
+            $(#[test] fn $name() { on_smol(session::<Smol>($binding)); })*
+        }
+    };
+}
+
+const MESSAGE: SecurityMode = SecurityMode::Message;
+
+on_both! {
+    basic_http: Binding::basic_http();
+    ws_http: Binding::ws_http();
+    ws_http_reliable: Binding::ws_http().with_reliable_session(true).unwrap();
+    ws2007_reliable_unordered: Binding::ws2007_http().with_reliable_session(false).unwrap();
+    ws_http_anonymous: Binding::ws_http().with_security(MESSAGE, ClientCredentialType::None).unwrap();
+    ws2007_user: Binding::ws2007_http().with_security(MESSAGE, ClientCredentialType::UserName).unwrap();
+    ws2007_certificate: Binding::ws2007_http().with_security(MESSAGE, ClientCredentialType::Certificate).unwrap();
+    ws_http_secure_reliable: Binding::ws_http()
+        .with_security(MESSAGE, ClientCredentialType::None).unwrap().with_reliable_session(true).unwrap();
+    ws2007_secure_reliable: Binding::ws2007_http()
+        .with_security(MESSAGE, ClientCredentialType::UserName).unwrap().with_reliable_session(true).unwrap();
+}
