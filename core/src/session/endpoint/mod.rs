@@ -29,7 +29,7 @@ use crate::service::{
     InstanceId, Listener, Outcome, Request, ServiceHost,
 };
 use crate::soap::Fault;
-use crate::soap::fault::{Reason, write_fault_body};
+use crate::soap::fault::{QName, Reason, write_fault_body};
 use crate::soap::names::WSA_NONE;
 use crate::store::{Arena, Key, Store};
 use crate::throttle::{Pressure, Throttle, ThrottleEvent};
@@ -298,8 +298,28 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         kept: Kept,
         called: Option<Called>,
     ) -> Result<(), HostRefused> {
-        let (_, bound) = self.find(kept.owner).ok_or(HostRefused::Unknown)?;
-        let request = Request { message: kept, called };
+        self.take(now, host, Request { message: kept, called, understood: true })
+    }
+
+    /// As [`looked`](Self::looked), of a message with a header block that [must be
+    /// understood](crate::session::Message::must_understand) and that neither this room nor the application understands. It is
+    /// refused when it is its turn: [`Order::Refused`] with [`DispatchFault::MustUnderstand`], to be answered by
+    /// [`refuse_block`](Self::refuse_block). Nothing runs. Whose action is unknown is refused for that, as in WCF.
+    ///
+    /// # Errors
+    /// As [`looked`](Self::looked).
+    pub fn not_understood(
+        &mut self,
+        now: Instant,
+        host: &mut ServiceHost<Kept, S>,
+        kept: Kept,
+        called: Option<Called>,
+    ) -> Result<(), HostRefused> {
+        self.take(now, host, Request { message: kept, called, understood: false })
+    }
+
+    fn take(&self, now: Instant, host: &mut ServiceHost<Kept, S>, request: Request<Kept>) -> Result<(), HostRefused> {
+        let (_, bound) = self.find(request.message.owner).ok_or(HostRefused::Unknown)?;
         host.take(now, bound.channel, request).map_err(|(_, refused)| refused)
     }
 
@@ -315,7 +335,12 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
                 }
                 Order::Run(dispatch)
             }
-            HostAction::Refuse { message, fault, .. } => Order::Refused(message, fault),
+            HostAction::Refuse { message, two_way, fault, .. } => {
+                if !two_way {
+                    self.layer.finish(message);
+                }
+                Order::Refused(message, fault)
+            }
             HostAction::Resume(call) => Order::Resume(call),
             HostAction::Close(channel) => self.mark_ending(channel, owner_of(channel)?, None),
             HostAction::Abort(channel, reason) => self.mark_ending(channel, owner_of(channel)?, Some(reason)),
@@ -342,14 +367,28 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         let _ = self.layer.reply(now, kept, reply);
     }
 
+    /// Answers a message that was refused with [`DispatchFault::MustUnderstand`]; `block` is the name of the block that was [not
+    /// understood](crate::session::Message::not_understood). It is named in the fault's reason; SOAP 1.2's `NotUnderstood` header is
+    /// left out, which that allows.
+    pub fn refuse_block(&mut self, now: Instant, kept: Kept, block: QName<'_>) {
+        let reply = self.written(kept, Fault::must_understand(block));
+        let _ = self.layer.reply(now, kept, reply);
+    }
+
     fn fault_reply(&self, kept: Kept, action: &[u8], fault: DispatchFault) -> P {
-        let Wording { soap, addressing, form, language, addressed } = self.layer.wording();
-        let mut fault = match fault {
+        let addressing = self.layer.wording().addressing;
+        let fault = match fault {
             DispatchFault::ActionNotSupported => Fault::action_not_supported(addressing, action),
             DispatchFault::SessionTerminated => Fault::session_terminated(),
             DispatchFault::InternalServiceFault => Fault::internal_service_fault(),
             DispatchFault::ServerTooBusy(throttle) => too_busy(throttle),
+            DispatchFault::MustUnderstand => Fault::headers_not_understood(),
         };
+        self.written(kept, fault)
+    }
+
+    fn written(&self, kept: Kept, mut fault: Fault<'_>) -> P {
+        let Wording { soap, addressing, form, language, addressed } = self.layer.wording();
         if let Some(subcode) =
             fault.subcode.as_mut().filter(|name| !addressed && name.namespace == addressing.namespace())
         {
@@ -399,10 +438,7 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
 /// No permit, and nobody waits: what WCF's client takes for `ServerTooBusyException`.
 const fn too_busy(throttle: Throttle) -> Fault<'static> {
     let mut fault = Fault::too_many_pending_sessions();
-    fault.reason = Reason {
-        before: "The server is too busy: ",
-        value: throttle.limit_name().as_bytes(),
-        after: " is reached. Please retry later.",
-    };
+    fault.reason =
+        Reason::with("The server is too busy: ", throttle.limit_name().as_bytes(), " is reached. Please retry later.");
     fault
 }
