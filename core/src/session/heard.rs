@@ -1,7 +1,7 @@
 //! What came of a received message.
 
 use crate::reliable::{Arrival, Heard, ReliableSessionId, RmReadError};
-use crate::secure::{Failure, Refusal, SessionId};
+use crate::secure::{Failure, Opened, Refusal, SessionId};
 use crate::soap::fault::QName;
 use crate::xml::{Limits, Reader, Scope, Span};
 use core::fmt;
@@ -97,6 +97,19 @@ pub enum ServiceHeard {
     },
     /// It was not read; the client gets a fault, or nothing.
     NotRead(NotRead),
+}
+
+/// The message that was opened.
+pub(super) fn message_in(opened: &Opened) -> Message {
+    let values = opened.addressing;
+    Message {
+        action: values.action,
+        message_id: values.message_id,
+        relates_to: values.relates_to,
+        body: opened.body,
+        body_scope: opened.body_scope.clone(),
+        must_understand: opened.must_understand,
+    }
 }
 
 /// Where `part` stands in `message`; nothing for a part that does not lie in it.

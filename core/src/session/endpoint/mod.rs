@@ -12,11 +12,13 @@
 //! as it has cores, with one host and its permits for all.
 
 mod layer;
+mod one_shot;
 mod plain;
 mod reliable;
 mod secure;
 
 pub use layer::{Delivered, FaultReply, GoneBecause, Kept, LayerAction, LayerHeard, Owner, ServiceLayer, Wording};
+pub use one_shot::OneShotLayer;
 pub use plain::PlainLayer;
 pub use reliable::ReliableLayer;
 pub use secure::SecureLayer;
@@ -156,17 +158,22 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         self.layer.receive(now, from, credentials, message)
     }
 
-    /// Asks what to do at `now`, until it says [`LayerAction::Wait`].
+    /// Asks what to do at `now`, until it says [`LayerAction::Wait`]. `credentials`: [`receive`](Self::receive)'s.
     ///
     /// What it tells of sessions is known to [`order`](Self::order), which has to be asked between two polls.
     ///
     /// # Errors
-    /// A reply of the application is not well-formed; its exchange or session has ended.
-    pub fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed> {
+    /// A reply of the application is not well-formed, or there is no certificate for it; its exchange or session has ended.
+    pub fn poll<'o, C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        out: &'o mut [u8],
+    ) -> Result<LayerAction<'o>, Unsealed> {
         if self.gone.is_some() || self.ended.is_some() {
             return Ok(LayerAction::Wait(Deadline::At(now)));
         }
-        let action = self.layer.poll(now, out)?;
+        let action = self.layer.poll(now, credentials, out)?;
         match action {
             LayerAction::Gone(owner, because) => self.gone = Some((owner, because)),
             LayerAction::Ended(owner) => self.ended = Some(owner),
