@@ -6,6 +6,7 @@ pub mod actors;
 mod census;
 pub mod channel_world;
 pub mod dom;
+pub mod endpoint_world;
 pub mod footprint;
 pub mod forge;
 pub mod heap_store;

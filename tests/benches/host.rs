@@ -73,7 +73,8 @@ fn timed(places: &[usize], mut step: impl FnMut(usize)) -> f64 {
 /// A session that is open, and whose first call has returned.
 fn open(host: &mut ServiceHost<u64, Heap>, now: time::Instant, owner: u64) -> ChannelId {
     let channel = host.accept(now, Listener(0), owner, true, true).expect("there is room");
-    host.take(now, channel, Request { message: owner, called: Some(CALLED) }).expect("its pump is empty");
+    host.take(now, channel, Request { message: owner, called: Some(CALLED), understood: true })
+        .expect("its pump is empty");
     loop {
         match host.poll(now) {
             HostAction::Dispatch(dispatch) => {

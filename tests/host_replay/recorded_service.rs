@@ -164,7 +164,7 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
 
     fn drain(&mut self, now: Instant, sent: &mut Vec<Sent>) -> Deadline {
         loop {
-            match self.endpoint.poll(now, &mut self.buffer).expect("well-formed replies") {
+            match self.endpoint.poll(now, &Paper::default(), &mut self.buffer).expect("well-formed replies") {
                 LayerAction::Answer { exchange, status, message } => sent.push((exchange, status, message.to_vec())),
                 LayerAction::Transmit { connection, message } => sent.push((connection, 0, message.to_vec())),
                 LayerAction::Drop(exchange) => sent.push((exchange, 0, Vec::new())),

@@ -101,7 +101,12 @@ impl ServiceLayer<Said> for Connections {
         let kept = Kept { owner: Owner::Secure(SessionId(from.0)), number };
         Ok(LayerHeard::Message(Delivered { kept, message, two_way: true }))
     }
-    fn poll<'o>(&mut self, _: Instant, _: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed> {
+    fn poll<'o, C: Credentials + ?Sized>(
+        &mut self,
+        _: Instant,
+        _: &C,
+        _: &'o mut [u8],
+    ) -> Result<LayerAction<'o>, Unsealed> {
         let gone = self.connections.iter().find_map(|(id, connection)| Some((*id, connection.gone?)));
         if let Some((id, because)) = gone {
             self.connections.remove(&id);

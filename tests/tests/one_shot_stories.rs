@@ -1,9 +1,10 @@
-//! Our one-shot client and service in the place of the recorded ones: with their randomness they send what was sent, and
-//! they take what was taken.
+//! Our one-shot client, and our service as its endpoint has it, in the place of the recorded ones: with their randomness they
+//! send what was sent, and they take what was taken.
 
 use soap_session_core::secure::{
-    Exchange, Failure, OneShotClient, OneShotIncoming, OneShotService, OneShotSettings, Received, UserCredential,
+    Exchange, Failure, OneShotClient, OneShotService, OneShotSettings, Received, Refusal, UserCredential,
 };
+use soap_session_core::session::{Delivered, LayerAction, LayerHeard, OneShotLayer, Owner, ServiceLayer};
 use soap_session_core::time::{Instant, Wall};
 use soap_session_tests::actors::{Recorded, Said};
 use soap_session_tests::dom::Node;
@@ -13,7 +14,7 @@ use soap_session_tests::wire::{body, created, header, ivs, message_nonces, tree,
 use soap_session_tests::{Message, Verdict};
 
 type Client = OneShotClient<Script, 4, 64>;
-type Service = OneShotService<Script, 64>;
+type Service = OneShotLayer<Said, Script, 4, 64>;
 
 /// Stories beside the cases, with the fault that each request met with.
 const STORIES: [&str; 2] =
@@ -59,7 +60,7 @@ impl<'s> Play<'s> {
             story,
             keys: story.keyring(),
             client: Client::new(story.client.binding(), &to, user, ZERO, script.clone()).expect("a client"),
-            service: Service::new(story.server.binding(), settings, ZERO, script.clone()),
+            service: Service::new(OneShotService::new(story.server.binding(), settings, ZERO, script.clone())),
             script,
             equal: 0,
             wrong: Vec::new(),
@@ -106,43 +107,57 @@ impl<'s> Play<'s> {
         exchange
     }
 
+    /// The service hears a request again, or for the first time: as a layer for its endpoint.
+    fn service_hears(&mut self, turn: &Turn, from: Exchange) -> LayerHeard<Refusal> {
+        let mut bytes = self.story.request(turn.number).bytes.clone();
+        let heard = self.service.receive(at(turn.received_at), from, &self.keys, &mut bytes).expect("room");
+        if let LayerHeard::Message(delivered) = &heard {
+            let message = self.story.request(turn.number);
+            assert_eq!(delivered.message.body.of(&bytes), body(message), "{}", message.file);
+            let _ = self.service.accept();
+            assert_eq!(self.service.take(at(turn.received_at), Owner::Datagram), Some(delivered.kept));
+        }
+        heard
+    }
+
     /// What the service answers.
-    fn service_answers(&mut self, turn: &Turn) {
-        let message = self.story.request(turn.number);
-        let mut bytes = message.bytes.clone();
+    fn service_answers(&mut self, turn: &Turn, from: Exchange) {
         let reply = self.story.reply(turn.reply.expect("every exchange has its answer"));
-        let incoming = self.service.open_request(at(turn.received_at), &self.keys, &mut bytes);
-        let mut out = vec![0; 32_768];
-        let (len, status) = match (turn.verdict, incoming) {
-            (Verdict::Accepted, OneShotIncoming::Request { opened, owed }) => {
-                assert_eq!(opened.body.of(&bytes), body(message), "{}", message.file);
-                if owed.reply() {
-                    let tree = tree(reply);
-                    let mut nonces = message_nonces(&tree);
-                    nonces.resize(2, vec![0; 16]);
-                    nonces.extend(ivs(reply, self.story.server.binding().suite));
-                    self.script.say(nonces);
-                    self.service.continue_ids(id_in(&tree, "Timestamp").expect("an Id"));
-                    let now = at(created(&tree).expect("a time stamp"));
-                    self.service.seal_reply(now, &self.keys, &owed, &said(reply), &mut out).expect("it can be sealed")
-                } else {
-                    self.service.write_answer(&owed, &mut out).expect("room")
-                }
+        let mut now = at(turn.received_at);
+        match (turn.verdict, self.service_hears(turn, from)) {
+            (Verdict::Accepted, LayerHeard::Message(Delivered { kept, two_way: true, .. })) => {
+                let tree = tree(reply);
+                let mut nonces = message_nonces(&tree);
+                nonces.resize(2, vec![0; 16]);
+                nonces.extend(ivs(reply, self.story.server.binding().suite));
+                self.script.say(nonces);
+                self.service.service_mut().continue_ids(id_in(&tree, "Timestamp").expect("an Id"));
+                now = at(created(&tree).expect("a time stamp"));
+                self.service.reply(now, kept, said(reply)).expect("it waits");
             }
-            (Verdict::Refused, OneShotIncoming::Refused { owed, .. }) => {
-                self.service.write_answer(&owed, &mut out).expect("room")
-            }
-            (verdict, incoming) => {
-                self.wrong.push(format!("{} {}: {verdict:?}, and we say {incoming:?}", self.story.name, message.file));
+            (Verdict::Accepted, LayerHeard::Message(Delivered { kept, .. })) => self.service.finish(kept),
+            (Verdict::Refused, LayerHeard::Other(_)) => {}
+            (verdict, heard) => {
+                let file = &self.story.request(turn.number).file;
+                self.wrong.push(format!("{} {file}: {verdict:?}, and we say {heard:?}", self.story.name));
                 return;
             }
-        };
+        }
+        let (status, ours) = self.service_says(now, from);
         assert!(turn.status.is_none_or(|recorded| recorded == status), "{}", reply.file);
-        self.compare(&reply.file, &out[..len], &reply.bytes);
+        self.compare(&reply.file, &ours, &reply.bytes);
         // A copy is no second request.
-        let mut copy = message.bytes.clone();
-        let again = self.service.open_request(at(turn.received_at), &self.keys, &mut copy);
-        assert!(matches!(again, OneShotIncoming::Refused { .. }), "{}", message.file);
+        let copy = Exchange(u32::MAX);
+        assert!(matches!(self.service_hears(turn, copy), LayerHeard::Other(_)), "{}", reply.file);
+        assert_eq!(self.service_says(now, copy).0, 500);
+    }
+
+    fn service_says(&mut self, now: Instant, to: Exchange) -> (u16, Vec<u8>) {
+        let mut out = vec![0; 32_768];
+        match self.service.poll(now, &self.keys, &mut out) {
+            Ok(LayerAction::Answer { exchange, status, message }) if exchange == to => (status, message.to_vec()),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn client_hears(&mut self, turn: &Turn, exchange: Exchange) {
@@ -170,7 +185,7 @@ fn recorded_one_shot_messages_are_sent_and_taken_in_both_roles() {
         let mut play = Play::new(&story);
         for turn in &story.turns {
             let exchange = play.client_sends(turn);
-            play.service_answers(turn);
+            play.service_answers(turn, exchange);
             play.client_hears(turn, exchange);
             messages += 2;
         }

@@ -95,6 +95,16 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
         })
     }
 
+    /// The binding.
+    pub const fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// The service's address.
+    pub fn to(&self) -> &[u8] {
+        &self.to
+    }
+
     /// Where answers are wanted, if not in the exchange of their requests.
     ///
     /// # Errors

@@ -35,6 +35,16 @@ pub struct OneShotSettings {
     pub contract: fn(action: &[u8]) -> Option<Encryption>,
 }
 
+impl PartialEq for OneShotSettings {
+    fn eq(&self, other: &Self) -> bool {
+        // Every field by name, so that a new one cannot be left out.
+        let Self { language, contract } = self;
+        *language == other.language && core::ptr::fn_addr_eq(*contract, other.contract)
+    }
+}
+
+impl Eq for OneShotSettings {}
+
 impl Default for OneShotSettings {
     fn default() -> Self {
         Self { language: "en-US", contract: |_| Some(Encryption::Required) }
@@ -96,7 +106,7 @@ pub enum OneShotIncoming {
 ///
 /// It keeps nothing of a request: what is needed for the answer goes to the caller, as [`Owed`]. `REPLAY` (a power of two)
 /// bounds the messages accepted within the replay window.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OneShotService<E = Chance, const REPLAY: usize = 1024, B = RustCrypto> {
     binding: Binding,
     settings: OneShotSettings,
@@ -116,6 +126,16 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
         entropy.fill(decoy.as_mut_bytes());
         let replay = ReplayTable::default();
         Self { binding, settings, wall, entropy, ids, decoy, replay, backend: PhantomData }
+    }
+
+    /// The binding.
+    pub const fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &OneShotSettings {
+        &self.settings
     }
 
     /// The calendar clock was set: where it stands now at the driver's zero.

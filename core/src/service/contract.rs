@@ -15,12 +15,16 @@ pub enum SessionMode {
     NotAllowed,
 }
 
+/// The action of an operation that takes every message whose action no other operation has, or that has none: a router's, a
+/// gateway's. WCF's wildcard (`Action = "*"`), whose handler of unmatched messages it is.
+pub const CATCH_ALL: &str = "*";
+
 /// One operation of a contract.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Operation<'c> {
     /// Its name, for errors.
     pub name: &'c str,
-    /// The action of its requests.
+    /// The action of its requests, or [`CATCH_ALL`].
     pub action: &'c str,
     /// Is it answered? A one-way operation is not.
     pub two_way: bool,
@@ -239,9 +243,13 @@ impl fmt::Display for ContractError<'_> {
 impl core::error::Error for ContractError<'_> {}
 
 impl<'c> Contract<'c> {
-    /// The operation of an action; and its number in the contract.
+    /// The operation of an action; and its number in the contract. What no other operation has is [`CATCH_ALL`]'s, if there is
+    /// one.
     pub fn operation(&self, action: &[u8]) -> Option<(usize, &'c Operation<'c>)> {
-        self.operations.iter().enumerate().find(|(_, operation)| operation.action.as_bytes() == action)
+        let of = |action: &[u8]| {
+            self.operations.iter().enumerate().find(|(_, operation)| operation.action.as_bytes() == action)
+        };
+        of(action).or_else(|| of(CATCH_ALL.as_bytes()))
     }
 
     /// The channels that can carry it, in WCF's order of preference.

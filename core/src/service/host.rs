@@ -63,6 +63,8 @@ pub struct Request<M> {
     pub message: M,
     /// What it calls; `None` for an action that is not in the contract.
     pub called: Option<Called>,
+    /// Is every header block understood that must be? If not, it is refused once it is its turn to run.
+    pub understood: bool,
 }
 
 /// Why a channel ends without its client.

@@ -11,7 +11,9 @@ mod poll;
 mod pump;
 mod shapes;
 
-pub use contract::{BindingShapes, ChosenChannel, Contract, ContractError, Operation, Requirement, SessionMode};
+pub use contract::{
+    BindingShapes, CATCH_ALL, ChosenChannel, Contract, ContractError, Operation, Requirement, SessionMode,
+};
 pub use host::{
     AbortReason, CallId, ChannelId, Dispatch, Gone, HostAction, HostRefused, HostTables, InstanceId, LISTENERS,
     Listener, Outcome, Request, ServiceHost,
@@ -54,4 +56,6 @@ pub enum DispatchFault {
     ServerTooBusy(Throttle),
     /// The operation failed in a way that it does not declare.
     InternalServiceFault,
+    /// A header block that must be understood is not.
+    MustUnderstand,
 }

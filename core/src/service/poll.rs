@@ -62,7 +62,7 @@ impl<M, S: Store> ServiceHost<M, S> {
 
     /// Gives the message that a pump held to the application, or its refusal to the client.
     fn out_of_pump(&mut self, now: Instant, id: ChannelId, request: Request<M>, stage: Stage) -> Option<HostAction<M>> {
-        let Request { message, called } = request;
+        let Request { message, called, .. } = request;
         match (stage, called) {
             (Stage::Ready { call: permit, instance }, Some(called)) => {
                 let has_turn = self.settings.concurrency != ConcurrencyMode::Multiple;

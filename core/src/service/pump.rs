@@ -66,6 +66,9 @@ impl<M, S: Store> ServiceHost<M, S> {
             return self.set_stage(key, refused(DispatchFault::ActionNotSupported));
         }
         channel.bound = true;
+        if !request.understood {
+            return self.set_stage(key, refused(DispatchFault::MustUnderstand));
+        }
         let existing = match self.settings.instances {
             InstanceContextMode::PerSession => channel.instance,
             InstanceContextMode::PerCall => None,

@@ -1,8 +1,9 @@
 //! What came of a received message.
 
 use crate::reliable::{Arrival, Heard, ReliableSessionId, RmReadError};
-use crate::secure::{Failure, Refusal, SessionId};
-use crate::xml::{Scope, Span};
+use crate::secure::{Failure, Opened, Refusal, SessionId};
+use crate::soap::fault::QName;
+use crate::xml::{Limits, Reader, Scope, Span};
 use core::fmt;
 
 /// Where a message of the application stands in the buffer that was lent. A value that is written with references in it
@@ -20,8 +21,30 @@ pub struct Message {
     /// Namespace bindings around it.
     pub body_scope: Scope,
     /// The first header block that must be understood and that is not understood here. Whether the application understands
-    /// it, only the application knows: who does not, answers `MustUnderstand` (SOAP 1.2, 5.4.8).
+    /// it, only the application knows: who does not, answers `MustUnderstand` (SOAP 1.2, 5.4.8), as
+    /// [`ServiceEndpoint::not_understood`](super::ServiceEndpoint::not_understood) does.
     pub must_understand: Option<Span>,
+}
+
+impl Message {
+    /// The name of the block that [must be understood](Self::must_understand), in `bytes`, where this message stands as it was
+    /// received. `None` if there is none, or if it is not to be found there.
+    pub fn not_understood<'b>(&self, bytes: &'b [u8]) -> Option<QName<'b>> {
+        let block = self.must_understand?;
+        // Not further than the block. What was decrypted left comments and markup behind: it reads as XML.
+        let until = bytes.get(..block.end as usize)?;
+        // It was read within the limits before.
+        let mut reader = Reader::document(until, &Limits::MAX).ok()?;
+        let (_envelope, _header) = (reader.next_element().ok()??, reader.next_element().ok()??);
+        while let Some(start) = reader.next_element().ok()? {
+            if start.span.start == block.start {
+                let text = |octets: &'b [u8]| core::str::from_utf8(octets).ok();
+                return Some(QName { namespace: text(start.name.namespace)?, local: text(start.name.local)? });
+            }
+            reader.skip().ok()?;
+        }
+        None
+    }
 }
 
 /// Why a message was not read. Nothing has changed, but that its exchange is over.
@@ -74,6 +97,19 @@ pub enum ServiceHeard {
     },
     /// It was not read; the client gets a fault, or nothing.
     NotRead(NotRead),
+}
+
+/// The message that was opened.
+pub(super) fn message_in(opened: &Opened) -> Message {
+    let values = opened.addressing;
+    Message {
+        action: values.action,
+        message_id: values.message_id,
+        relates_to: values.relates_to,
+        body: opened.body,
+        body_scope: opened.body_scope.clone(),
+        must_understand: opened.must_understand,
+    }
 }
 
 /// Where `part` stands in `message`; nothing for a part that does not lie in it.

@@ -19,8 +19,8 @@ pub use channel::{
 };
 pub use client::SessionClient;
 pub use endpoint::{
-    CallAnswer, Delivered, Disposed, FaultReply, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, PlainLayer,
-    ReliableLayer, SecureLayer, ServiceEndpoint, ServiceLayer, Wording,
+    CallAnswer, Delivered, Disposed, FaultReply, GoneBecause, Kept, LayerAction, LayerHeard, OneShotLayer, Order,
+    Owner, PlainLayer, ReliableLayer, SecureLayer, ServiceEndpoint, ServiceLayer, Wording,
 };
 pub use heard::{ClientHeard, Message, NotRead, ServiceHeard};
 pub use service::SessionService;

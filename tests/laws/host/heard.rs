@@ -1,6 +1,6 @@
 //! Whether there was reason for what the host says, and whether its books are right when it says nothing.
 
-use super::model::{Channel, Running, Turn, World};
+use super::model::{Channel, Running, Turn, World, understood};
 use soap_session_core::service::{
     AbortReason, Called, Dispatch, DispatchFault, HostAction, InstanceContextMode, Outcome,
 };
@@ -34,6 +34,9 @@ impl World {
                     DispatchFault::ServerTooBusy(throttle) => {
                         assert!(!held.too_late && (refuses || small));
                         assert_ne!(throttle, Throttle::Sessions);
+                    }
+                    DispatchFault::MustUnderstand => {
+                        assert!(!held.too_late && held.called.is_some_and(suits) && !understood(message));
                     }
                     DispatchFault::InternalServiceFault => panic!("the application's"),
                 }
@@ -83,6 +86,7 @@ impl World {
             self.held.iter().position(|held| held.message == dispatch.message).expect("it was held, and told once");
         let held = self.held.remove(place);
         assert_eq!((held.channel, held.called), (dispatch.channel, Some(dispatch.called)));
+        assert!(understood(dispatch.message));
         assert!(!held.too_late);
         let known = self.instances.contains(&dispatch.instance);
         assert_eq!(known, !dispatch.new_instance);

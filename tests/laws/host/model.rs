@@ -77,6 +77,11 @@ pub(super) struct World {
     pub(super) messages: u32,
 }
 
+/// Is every header block of this message understood?
+pub(super) const fn understood(message: u32) -> bool {
+    !message.is_multiple_of(7)
+}
+
 impl World {
     pub(super) fn new(setup: Setup) -> Self {
         let [channels, calls, instances, permits] = setup.tables;
@@ -241,7 +246,7 @@ impl World {
         let before = self.host.clone();
         self.messages += 1;
         let message = self.messages;
-        let request = Request { message, called };
+        let request = Request { message, called, understood: understood(message) };
         let may = self.host.may_take(id);
         let answer = self.host.take(self.now, id, request.clone());
         let (busy, holds) = (self.calls_of(id) != 0, self.holds(id));

@@ -19,7 +19,7 @@ fn negotiations_have_limits_of_their_own() {
     let channel = negotiations.accept(now, Listener(0), 0, false, false).expect("accepted");
     let mut dispatched = 0;
     for message in 0..129 {
-        negotiations.take(now, channel, Request { message, called: Some(ANY) }).expect("taken");
+        negotiations.take(now, channel, Request { message, called: Some(ANY), understood: true }).expect("taken");
         while let HostAction::Dispatch(_) | HostAction::Bound(_) = negotiations.poll(now) {
             dispatched = negotiations.calls();
         }

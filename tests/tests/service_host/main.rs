@@ -75,7 +75,7 @@ impl World {
 
     #[track_caller]
     fn take(&mut self, channel: ChannelId, message: u32, called: impl Into<Option<Called>>) {
-        let request = Request { message, called: called.into() };
+        let request = Request { message, called: called.into(), understood: true };
         self.host.take(self.now, channel, request).expect("the pump takes it");
     }
 

@@ -65,7 +65,7 @@ fn while_a_session_waits_its_listener_accepts_no_other() {
     let third = world.accept(1, 3);
     assert!(!world.host.is_open(third));
     // None of its messages is taken.
-    let refused = world.host.take(world.now, second, Request { message: 1, called: Some(ANY) });
+    let refused = world.host.take(world.now, second, Request { message: 1, called: Some(ANY), understood: true });
     assert_eq!(refused.map_err(|(_, refused)| refused), Err(HostRefused::PumpStopped));
     // First come, first served, whatever the listener.
     world.closed(first);
@@ -130,7 +130,7 @@ fn while_a_call_waits_its_channel_is_not_read_and_others_are() {
     assert!(world.messages().is_empty());
     assert!(world.host.waits(one) && !world.host.may_take(one));
     let before = world.host.clone();
-    let request = Request { message: 4, called: Some(ANY) };
+    let request = Request { message: 4, called: Some(ANY), understood: true };
     assert_eq!(world.host.take(world.now, one, request.clone()), Err((request, HostRefused::PumpStopped)));
     assert_eq!(world.host, before);
     // The other session is read, and waits behind.

@@ -1,7 +1,9 @@
 //! Operations that begin and end sessions, timers, and what failures do to a session.
 
 use super::*;
-use soap_session_core::service::{AbortReason, ConcurrencyMode, Contract, HostRefused, Operation, SessionMode};
+use soap_session_core::service::{
+    AbortReason, CATCH_ALL, ConcurrencyMode, Contract, HostRefused, Operation, SessionMode,
+};
 use soap_session_tests::vectors_root;
 use std::fs;
 
@@ -76,6 +78,72 @@ fn a_contract_says_what_an_action_calls() {
     let called = ["urn:t/Ask", "urn:t/Tell", "urn:t/Next", "urn:t/Last", "urn:t/ask", ""];
     let expected = [Some(ANY), Some(ONE_WAY), Some(NEXT), Some(LAST), None, None];
     assert_eq!(called.map(|action| contract.called(action.as_bytes())), expected);
+}
+
+#[test]
+fn what_no_other_operation_has_is_the_catch_alls() {
+    // WCF: an operation with `Action = "*"` is the handler of what no other has, wherever it stands in the contract.
+    const OPERATIONS: &[Operation<'static>] = &[
+        Operation::new("Any", CATCH_ALL).one_way(),
+        Operation::new("Ask", "urn:t/Ask"),
+        Operation::new("Next", "urn:t/Next").not_initiating(),
+    ];
+    let contract =
+        Contract { name: "IRouter", session_mode: SessionMode::Required, callbacks: false, operations: OPERATIONS };
+    let any = Called { operation: 0, ..ONE_WAY };
+    let [ask, next] = [Called { operation: 1, ..ANY }, NEXT];
+    for (action, called) in
+        [("urn:t/Ask", ask), ("urn:t/Next", next), ("urn:t/ask", any), ("", any), ("*", any), ("urn:x", any)]
+    {
+        assert_eq!(contract.called(action.as_bytes()), Some(called), "{action}");
+    }
+    assert_eq!(contract.operation(b"urn:x").map(|(number, operation)| (number, operation.name)), Some((0, "Any")));
+}
+
+#[test]
+fn a_message_that_is_not_understood_is_refused_and_no_more() {
+    let mut world = default();
+    let channel = world.session(1);
+    let not_understood = |world: &mut World, message, called| {
+        let request = Request { message, called, understood: false };
+        world.host.take(world.now, channel, request).expect("the pump takes it");
+        world.drain().0
+    };
+    let refuse = |message, two_way, fault| HostAction::Refuse { channel, message, two_way, fault };
+    // Who calls nothing is refused for that, as the dispatcher looks for the operation first.
+    for called in [None, Some(NEXT)] {
+        let actions = not_understood(&mut world, 1, called);
+        assert_eq!(actions, [refuse(1, true, DispatchFault::ActionNotSupported)]);
+    }
+    // The first that suits the contract binds the session, as it would if it ran.
+    let actions = not_understood(&mut world, 2, Some(ANY));
+    assert_eq!(actions, [HostAction::Bound(channel), refuse(2, true, DispatchFault::MustUnderstand)]);
+    assert_eq!((world.used(), world.host.calls()), ([0, 1, 0], 0));
+    let call = world.run(channel, 3, NEXT);
+    world.done(&call);
+    // It ends nothing, and neither does it begin to.
+    for called in [LAST, ANY] {
+        assert_eq!(not_understood(&mut world, 4, Some(called)), [refuse(4, true, DispatchFault::MustUnderstand)]);
+    }
+    assert_eq!(not_understood(&mut world, 5, Some(ONE_WAY)), [refuse(5, false, DispatchFault::MustUnderstand)]);
+    let last = world.run(channel, 6, LAST);
+    world.done(&last);
+    assert_eq!(not_understood(&mut world, 7, Some(ANY)), [refuse(7, true, DispatchFault::SessionTerminated)]);
+}
+
+#[test]
+fn a_message_that_is_not_understood_waits_for_its_permit_all_the_same() {
+    let mut world = World::new(HostSettings::default(), [1, PLENTY, PLENTY]);
+    let [first, second] = [1, 2].map(|owner| world.session(owner));
+    let call = world.run(first, 1, ANY);
+    let request = Request { message: 2, called: Some(ANY), understood: false };
+    world.host.take(world.now, second, request).expect("the pump takes it");
+    assert!(world.calls().is_empty() && world.host.waits(second));
+    world.done(&call);
+    let fault = DispatchFault::MustUnderstand;
+    let refuse = HostAction::Refuse { channel: second, message: 2, two_way: true, fault };
+    assert!(world.drain().0.contains(&refuse));
+    assert_eq!((world.used()[0], world.waiting()), (0, [0; 3]));
 }
 
 #[test]
@@ -379,7 +447,7 @@ fn a_channel_that_is_gone_is_unknown() {
     let before = world.host.clone();
     assert_eq!(world.host.ended(old), Err(HostRefused::Unknown));
     assert_eq!(world.host.closed(world.now, old), Err(HostRefused::Unknown));
-    let request = Request { message: 1, called: Some(ANY) };
+    let request = Request { message: 1, called: Some(ANY), understood: true };
     assert_eq!(world.host.take(world.now, old, request.clone()), Err((request, HostRefused::Unknown)));
     assert_eq!((world.host.may_take(old), world.host.is_open(old), world.host.owner(old)), (false, false, None));
     assert_eq!(world.host, before);

@@ -196,14 +196,14 @@ impl RmReadError {
             RmAnswer::Nothing => None,
             RmAnswer::CreateSequenceRefused => {
                 let [before, after] = reasons::REFUSED;
-                let reason = Reason { before, value: self.refusal().as_bytes(), after };
+                let reason = Reason::with(before, self.refusal().as_bytes(), after);
                 Some(fault(versions.reliable.namespace(), "CreateSequenceRefused", reason, rm))
             }
             RmAnswer::AddressingHeaderRequired => Some(Fault::addressing_header_required(versions.addressing)),
             RmAnswer::InvalidAddressingHeader => Some(Fault::invalid_addressing_header(versions.addressing, true)),
             RmAnswer::ActionNotSupported => {
                 let [before, after] = reasons::ACTION_NOT_SUPPORTED;
-                let reason = Reason { before, value: action, after };
+                let reason = Reason::with(before, action, after);
                 Some(fault(versions.addressing.namespace(), "ActionNotSupported", reason, FaultAction::Addressing))
             }
             RmAnswer::WsrmRequired => {

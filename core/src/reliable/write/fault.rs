@@ -124,7 +124,7 @@ impl<'f> RmFault<'f> {
             nested: busy.then_some(QName { namespace: NETRM, local: "ConnectionLimitReached" }),
             reason: match self.reason {
                 FaultReason::Text(text) => Reason::plain(text),
-                FaultReason::With(before, value, after) => Reason { before, value, after },
+                FaultReason::With(before, value, after) => Reason::with(before, value, after),
             },
             lang,
             action: self.action(versions),

@@ -50,7 +50,7 @@ pub enum ChannelError {
     NotRead(NotRead),
     /// The answer is no SOAP message.
     NotSoap(SoapError),
-    /// The secure conversation.
+    /// The secure conversation, or the protection of this one message.
     Conversation(Failure),
     /// The secure conversation under a reliable session.
     Lower(Failure),
@@ -58,6 +58,8 @@ pub enum ChannelError {
     Reliable(SessionError),
     /// The operation failed at the service in a way that it did not declare, and took the session with it.
     Fault(FaultSeen),
+    /// A fault that nothing protects, where every message has to be protected by itself: whoever sent it, the channel has faulted.
+    UnsecuredFault(FaultSeen),
     /// The message to send is not well-formed, or does not fit.
     Unsendable,
     /// The application aborted the channel, or closed it before it was open.
@@ -72,8 +74,10 @@ impl ChannelError {
     /// The same without places in a message that is gone.
     pub(super) fn kept(self) -> Self {
         let mut error = self;
-        if let Self::Conversation(Failure::Fault(fault)) | Self::Lower(Failure::Fault(fault)) | Self::Fault(fault) =
-            &mut error
+        if let Self::Conversation(Failure::Fault(fault))
+        | Self::Lower(Failure::Fault(fault))
+        | Self::Fault(fault)
+        | Self::UnsecuredFault(fault) = &mut error
         {
             fault.reason = Span::default();
         }
@@ -95,7 +99,7 @@ impl ChannelError {
             ) => "System.TimeoutException",
             Self::NoAnswer | Self::EmptyAnswer | Self::Lower(_) => COMMUNICATION,
             Self::Unrelated | Self::NotSoap(_) | Self::NotRead(NotRead::Unreadable(_)) => PROTOCOL,
-            Self::NotRead(NotRead::Refused(_)) => SECURITY,
+            Self::NotRead(NotRead::Refused(_)) | Self::UnsecuredFault(_) => SECURITY,
             Self::Conversation(Failure::Fault(fault)) => match fault.known {
                 Some(KnownFault::ServerTooBusy) => TOO_BUSY,
                 Some(known) if known.is_security() => SECURITY,
@@ -177,6 +181,10 @@ impl fmt::Display for ChannelError {
                 Some(known) => write!(f, "the service answered with the fault {known:?}"),
                 None => write!(f, "the service answered with a fault that blames the {:?}", fault.code),
             },
+            Self::UnsecuredFault(fault) => match fault.known {
+                Some(known) => write!(f, "the answer is the fault {known:?}, and nothing protects it"),
+                None => write!(f, "the answer is a fault that blames the {:?}, and nothing protects it", fault.code),
+            },
             Self::Unsendable => f.write_str("the message cannot be written: is its body well-formed?"),
             Self::Aborted => f.write_str("the channel was aborted"),
         }
@@ -201,6 +209,8 @@ impl WcfText<'_> {
 
 const INCREASE: &str = ". Increase the timeout value passed to the call to Request or increase the SendTimeout value on the \
                         Binding. The time allotted to this operation may have been a portion of a longer timeout.";
+const UNSECURED: &str = "An unsecured or incorrectly secured fault was received from the other party. See the inner \
+                         FaultException for the fault code and detail.";
 const PORTION: &str = ". The time allotted to this operation may have been a portion of a longer timeout.";
 
 impl fmt::Display for WcfText<'_> {
@@ -253,11 +263,11 @@ impl fmt::Display for WcfText<'_> {
                 Some(known) if known.is_security() => f.write_str(if fault.secured {
                     "The receiver sent back a security session fault message. Retry the request."
                 } else {
-                    "An unsecured or incorrectly secured fault was received from the other party. See the inner \
-                     FaultException for the fault code and detail."
+                    UNSECURED
                 }),
                 _ => write!(f, "{}", self.error),
             },
+            ChannelError::UnsecuredFault(_) => f.write_str(UNSECURED),
             ChannelError::Reliable(SessionError::Inactive { timeout }) => {
                 Self::timed_out(f, "The inactivity timeout of (", *timeout, ") has been exceeded.")
             }

@@ -104,6 +104,9 @@ impl<
             self.fault(ChannelError::Fault(fault));
             return ChannelHeard::Fault { call, fault, message: None };
         }
+        if matches!(error, ChannelError::UnsecuredFault(_)) && self.fault(error.clone()) {
+            self.stack.abort();
+        }
         ChannelHeard::Failed { call, error }
     }
 

@@ -1,4 +1,4 @@
-//! The client's side as an application sees it: a WCF proxy's channel, over any of three stacks.
+//! The client's side as an application sees it: a WCF proxy's channel, over any of four stacks.
 //!
 //! ```text
 //!   open() or the first call(..)   poll -> Transmit(..), Event(Opened)
@@ -16,6 +16,7 @@
 //! | `InternalServiceFault`, in a session | the fault | Faulted at once |
 //! | `InternalServiceFault`, without a session | the fault | stays Opened |
 //! | `BadContextToken`, `InvalidSecurity` and the like, without security | the failure | Faulted |
+//! | any fault without security, where each message is protected by itself | the failure | Faulted |
 //! | `RenewNeeded` | the failure | stays Opened, the next call renews |
 //! | the exchange is lost, without reliable messaging | the failure | stays Opened |
 //! | the renewal of the key is lost, without reliable messaging | the failure | stays Opened, the next call renews |
@@ -27,6 +28,7 @@
 mod drive;
 mod error;
 mod hear;
+mod one_shot;
 mod plain;
 mod stack;
 mod types;
@@ -40,9 +42,10 @@ use crate::chance::{Chance, Entropy};
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::Outgoing;
 use crate::lifetime::{Closing, CommunicationState, Lifetime, Refused, Timeouts, Timer, TimerEffect, TimerName, Verb};
-use crate::secure::Initiator;
+use crate::secure::{Initiator, OneShotClient};
 use crate::time::{Deadline, Duration, Instant};
 use heapless::Vec;
+use one_shot::OneShotCalls;
 use stack::{Handle, Stack};
 
 /// A call that is not over, or whose end was not told.
@@ -88,7 +91,7 @@ struct ToldStates {
 
 /// The client's channel.
 ///
-/// `CALLS` bounds the calls under way. The other parameters are those of [`Initiator`] and [`SessionClient`].
+/// `CALLS` bounds the calls under way. The other parameters are those of [`Initiator`], [`OneShotClient`] and [`SessionClient`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientChannel<
     P,
@@ -158,6 +161,11 @@ impl<
     /// A channel without a session.
     pub const fn plain(client: PlainClient<P, E, CALLS>, timeouts: Timeouts) -> Self {
         Self::new(Stack::Plain(client), timeouts)
+    }
+
+    /// A channel without a session, whose messages the bootstrap itself protects: `establishSecurityContext` is off.
+    pub const fn over_one_shot(client: OneShotClient<E, CALLS, REPLAY, B>, timeouts: Timeouts) -> Self {
+        Self::new(Stack::OneShot(OneShotCalls::new(client)), timeouts)
     }
 
     /// A channel over a secure conversation, which was just made.
@@ -325,12 +333,15 @@ impl<
         }
     }
 
-    fn fault(&mut self, error: ChannelError) {
+    /// `false` if it was closing, closed or faulted already.
+    fn fault(&mut self, error: ChannelError) -> bool {
         let error = error.kept();
-        if self.life.fault(error.clone()) {
+        let faulted = self.life.fault(error.clone());
+        if faulted {
             self.handshake = Handshake::None;
             self.settle(&error);
         }
+        faulted
     }
 
     /// A close is over: in good order, or by giving up.

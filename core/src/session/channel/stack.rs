@@ -1,7 +1,9 @@
-//! The three stacks that a client's channel may stand on, behind one face.
+//! The four stacks that a client's channel may stand on, behind one face.
 
+use super::super::heard::message_in;
 use super::super::{ClientAction, ClientHeard, Message, SessionClient};
 use super::error::{ChannelError, TimedOutAt};
+use super::one_shot::{NotWritten, OneShotAnswer, OneShotCalls, Written};
 use super::plain::{Answer, PlainClient};
 use crate::chance::Entropy;
 use crate::crypto::Backend;
@@ -10,7 +12,7 @@ use crate::lifetime::{Timer, TimerEffect, TimerName};
 use crate::reliable::{
     Heard, Identifier, ReliableTimers, RmVersion, SendRefused, SessionError, SessionPhase, Ticket, Told,
 };
-use crate::secure::{Credentials, Failure, Initiator, InitiatorAction, InitiatorPhase, Opened, Received};
+use crate::secure::{Credentials, Failure, Initiator, InitiatorAction, InitiatorPhase, Received};
 use crate::time::{Deadline, Duration, Instant};
 use crate::xml::{Grow, Limits};
 
@@ -27,6 +29,7 @@ pub(super) enum Stack<
     B,
 > {
     Plain(PlainClient<P, E, CALLS>),
+    OneShot(OneShotCalls<P, E, CALLS, REPLAY, B>),
     Secure(Initiator<P, E, CALLS, REPLAY, B>),
     Reliable(SessionClient<P, E, WINDOW, RANGES, EXCHANGES, REPLAY, B>),
 }
@@ -80,16 +83,11 @@ pub(super) enum StackHeard {
     Protocol,
 }
 
-fn message_in(opened: &Opened) -> Message {
-    let values = opened.addressing;
-    Message {
-        action: values.action,
-        message_id: values.message_id,
-        relates_to: values.relates_to,
-        body: opened.body,
-        body_scope: opened.body_scope.clone(),
-        must_understand: opened.must_understand,
-    }
+/// The message at the front of `out`, with its action behind it.
+fn transmit(exchange: Exchange, out: &[u8], len: usize, action: usize) -> StackAction<'_> {
+    let (message, behind) = out.split_at_checked(len).unwrap_or((out, &[]));
+    let action = behind.get(..action).unwrap_or(&[]);
+    StackAction::Transmit { exchange: Some(exchange), action, message }
 }
 
 impl<
@@ -105,14 +103,14 @@ impl<
 {
     pub(super) const fn has_session(&self) -> bool {
         match self {
-            Self::Plain(_) => false,
+            Self::Plain(_) | Self::OneShot(_) => false,
             Self::Secure(_) | Self::Reliable(_) => true,
         }
     }
 
     pub(super) const fn is_reliable(&self) -> bool {
         match self {
-            Self::Plain(_) | Self::Secure(_) => false,
+            Self::Plain(_) | Self::OneShot(_) | Self::Secure(_) => false,
             Self::Reliable(_) => true,
         }
     }
@@ -120,6 +118,7 @@ impl<
     pub(super) const fn limits(&self) -> &Limits {
         match self {
             Self::Plain(client) => client.limits(),
+            Self::OneShot(calls) => &calls.client().binding().limits,
             Self::Secure(client) => &client.binding().limits,
             Self::Reliable(client) => client.limits(),
         }
@@ -128,6 +127,7 @@ impl<
     pub(super) fn to(&self) -> &[u8] {
         match self {
             Self::Plain(client) => client.to(),
+            Self::OneShot(calls) => calls.client().to(),
             Self::Secure(client) => client.to(),
             Self::Reliable(client) => client.to(),
         }
@@ -135,7 +135,7 @@ impl<
 
     pub(super) fn session_id(&self) -> Option<&[u8]> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::OneShot(_) => None,
             Self::Secure(client) => client.identifier(),
             Self::Reliable(client) => client.identifier().map(Identifier::as_bytes),
         }
@@ -143,7 +143,7 @@ impl<
 
     pub(super) fn phase(&self) -> Phase {
         match self {
-            Self::Plain(_) => Phase::Opened,
+            Self::Plain(_) | Self::OneShot(_) => Phase::Opened,
             Self::Secure(client) => match client.phase() {
                 InitiatorPhase::Created | InitiatorPhase::Issuing => Phase::Opening,
                 InitiatorPhase::Opened | InitiatorPhase::Renewing => Phase::Opened,
@@ -190,14 +190,14 @@ impl<
     pub(super) fn opens_with(&self) -> TimedOutAt {
         match self {
             Self::Reliable(client) if client.conversation() != Some(InitiatorPhase::Issuing) => TimedOutAt::Open,
-            Self::Plain(_) | Self::Secure(_) | Self::Reliable(_) => TimedOutAt::Token,
+            Self::Plain(_) | Self::OneShot(_) | Self::Secure(_) | Self::Reliable(_) => TimedOutAt::Token,
         }
     }
 
     /// What a close that takes too long waits for.
     pub(super) fn closes_with(&self) -> TimedOutAt {
         match self {
-            Self::Plain(_) => TimedOutAt::Reply,
+            Self::Plain(_) | Self::OneShot(_) => TimedOutAt::Reply,
             Self::Secure(_) => TimedOutAt::Cancel,
             // The sequences are ended: what is left is the conversation.
             Self::Reliable(client) if client.phase().is_over() && client.error().is_none() => TimedOutAt::Cancel,
@@ -210,7 +210,7 @@ impl<
 
     pub(super) fn open(&mut self, now: Instant, left: Duration) {
         match self {
-            Self::Plain(_) => {}
+            Self::Plain(_) | Self::OneShot(_) => {}
             Self::Secure(client) => drop(client.open()),
             Self::Reliable(client) => {
                 client.allow(left, left);
@@ -228,7 +228,7 @@ impl<
 
     pub(super) fn close(&mut self, now: Instant, left: Duration) {
         match self {
-            Self::Plain(_) => {}
+            Self::Plain(_) | Self::OneShot(_) => {}
             Self::Secure(client) => drop(client.close()),
             Self::Reliable(client) => {
                 client.allow(left, left);
@@ -240,6 +240,7 @@ impl<
     pub(super) fn abort(&mut self) {
         match self {
             Self::Plain(client) => client.forget_all(),
+            Self::OneShot(calls) => calls.forget_all(),
             Self::Secure(client) => client.abort(),
             Self::Reliable(client) => client.abort(),
         }
@@ -249,6 +250,10 @@ impl<
         match self {
             Self::Plain(client) => match client.call(message) {
                 Ok(exchange) => Ok(Handle::Exchange(exchange)),
+                Err(message) => Err((message, NotTaken::Later)),
+            },
+            Self::OneShot(calls) => match calls.call(message) {
+                Ok(call) => Ok(Handle::Exchange(call)),
                 Err(message) => Err((message, NotTaken::Later)),
             },
             Self::Secure(client) => match client.call(message) {
@@ -272,6 +277,7 @@ impl<
     pub(super) fn forget(&mut self, handle: Handle) {
         match (self, handle) {
             (Self::Plain(client), Handle::Exchange(exchange)) => drop(client.forget(exchange)),
+            (Self::OneShot(calls), Handle::Exchange(call)) => calls.forget(call),
             (Self::Secure(client), Handle::Exchange(exchange)) => drop(client.exchange_failed(exchange)),
             (Self::Reliable(_), _) | (_, Handle::Ticket(_)) => {}
         }
@@ -281,6 +287,7 @@ impl<
     pub(super) fn knows(&self, handle: Handle) -> bool {
         match (self, handle) {
             (Self::Secure(client), Handle::Exchange(exchange)) => client.has_call(exchange),
+            (Self::OneShot(calls), Handle::Exchange(call)) => calls.knows(call),
             (Self::Plain(_) | Self::Reliable(_), _) | (_, Handle::Ticket(_)) => true,
         }
     }
@@ -306,12 +313,13 @@ impl<
             Self::Plain(client) => match client.write(out) {
                 None => StackAction::Wait(Deadline::Never),
                 Some(Err(grow)) => StackAction::Grow(grow),
-                Some(Ok((exchange, len, action))) => {
-                    let out: &'o [u8] = out;
-                    let (message, behind) = out.split_at_checked(len).unwrap_or((out, &[]));
-                    let action = behind.get(..action).unwrap_or(&[]);
-                    StackAction::Transmit { exchange: Some(exchange), action, message }
-                }
+                Some(Ok((exchange, len, action))) => transmit(exchange, out, len, action),
+            },
+            Self::OneShot(calls) => match calls.write(now, credentials, out) {
+                None => StackAction::Wait(Deadline::Never),
+                Some(Err(NotWritten::Grow(grow))) => StackAction::Grow(grow),
+                Some(Err(NotWritten::Failed(failure))) => StackAction::Failed(failure),
+                Some(Ok(Written { exchange, len, action })) => transmit(exchange, out, len, action),
             },
             Self::Secure(client) => match client.poll(now, credentials, out) {
                 Ok(InitiatorAction::Transmit { exchange, action, message }) => {
@@ -342,7 +350,7 @@ impl<
         message: &mut [u8],
     ) -> StackHeard {
         match (self, exchange) {
-            (Self::Plain(_) | Self::Secure(_), None) => StackHeard::Protocol,
+            (Self::Plain(_) | Self::OneShot(_) | Self::Secure(_), None) => StackHeard::Protocol,
             (Self::Plain(client), Some(exchange)) => {
                 let handle = Handle::Exchange(exchange);
                 match client.receive(exchange, message) {
@@ -352,6 +360,16 @@ impl<
                     Some(Answer::Reply(message)) => StackHeard::Reply { handle, message },
                 }
             }
+            (Self::OneShot(calls), Some(exchange)) => match calls.receive(now, exchange, credentials, message) {
+                None => StackHeard::Protocol,
+                Some((call, OneShotAnswer::Accepted)) => StackHeard::Accepted(Handle::Exchange(call)),
+                Some((call, OneShotAnswer::Failed(error))) => {
+                    StackHeard::Failed { handle: Handle::Exchange(call), error, cause: None }
+                }
+                Some((call, OneShotAnswer::Reply(message))) => {
+                    StackHeard::Reply { handle: Handle::Exchange(call), message }
+                }
+            },
             (Self::Secure(client), Some(exchange)) => {
                 let handle = Handle::Exchange(exchange);
                 let called = client.has_call(exchange);
@@ -413,6 +431,13 @@ impl<
                     StackHeard::Protocol
                 }
             }
+            Self::OneShot(calls) => match calls.exchange_failed(exchange) {
+                Some(call) => {
+                    let (handle, error) = (Handle::Exchange(call), ChannelError::NoAnswer);
+                    StackHeard::Failed { handle, error, cause: None }
+                }
+                None => StackHeard::Protocol,
+            },
             Self::Secure(client) => {
                 let called = client.has_call(exchange);
                 match client.exchange_failed(exchange) {
@@ -435,7 +460,7 @@ impl<
         &self,
     ) -> impl Iterator<Item = Timer> + use<P, E, CALLS, REPLAY, WINDOW, RANGES, EXCHANGES, B> {
         let (reliable, [renewal, rollover]) = match self {
-            Self::Plain(_) => (ReliableTimers::NONE, [Deadline::Never; 2]),
+            Self::Plain(_) | Self::OneShot(_) => (ReliableTimers::NONE, [Deadline::Never; 2]),
             Self::Secure(client) => (ReliableTimers::NONE, [client.renewal_at(), client.rollover_at()]),
             Self::Reliable(client) => (client.timers(), client.key_timers()),
         };

@@ -1,4 +1,5 @@
-//! What a service endpoint stands on: plain messages, secure conversations, or reliable sessions. The endpoint sees them alike.
+//! What a service endpoint stands on: plain messages, one-shot security, secure conversations, or reliable sessions. The endpoint
+//! sees them alike.
 
 use super::super::heard::Message;
 use crate::exchange::{Exchange, Outgoing};
@@ -173,11 +174,17 @@ pub trait ServiceLayer<P: Outgoing> {
         credentials: &C,
         message: &mut [u8],
     ) -> Result<LayerHeard<Self::Heard>, Self::Refused>;
-    /// Asks what to do at `now`.
+    /// Asks what to do at `now`. `credentials`: with a client's own certificate alone to protect it, an answer is signed with
+    /// the service's.
     ///
     /// # Errors
-    /// A reply of the application is not well-formed; its exchange or session has ended.
-    fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed>;
+    /// A reply of the application is not well-formed, or there is no certificate for it; its exchange or session has ended.
+    fn poll<'o, C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        out: &'o mut [u8],
+    ) -> Result<LayerAction<'o>, Unsealed>;
     /// The next session that waits to be accepted, oldest first.
     fn accept(&mut self) -> Option<Owner>;
     /// The next message of a session that was accepted.

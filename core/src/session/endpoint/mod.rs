@@ -12,11 +12,13 @@
 //! as it has cores, with one host and its permits for all.
 
 mod layer;
+mod one_shot;
 mod plain;
 mod reliable;
 mod secure;
 
 pub use layer::{Delivered, FaultReply, GoneBecause, Kept, LayerAction, LayerHeard, Owner, ServiceLayer, Wording};
+pub use one_shot::OneShotLayer;
 pub use plain::PlainLayer;
 pub use reliable::ReliableLayer;
 pub use secure::SecureLayer;
@@ -29,7 +31,7 @@ use crate::service::{
     InstanceId, Listener, Outcome, Request, ServiceHost,
 };
 use crate::soap::Fault;
-use crate::soap::fault::{Reason, write_fault_body};
+use crate::soap::fault::{QName, Reason, write_fault_body};
 use crate::soap::names::WSA_NONE;
 use crate::store::{Arena, Key, Store};
 use crate::throttle::{Pressure, Throttle, ThrottleEvent};
@@ -156,17 +158,22 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         self.layer.receive(now, from, credentials, message)
     }
 
-    /// Asks what to do at `now`, until it says [`LayerAction::Wait`].
+    /// Asks what to do at `now`, until it says [`LayerAction::Wait`]. `credentials`: [`receive`](Self::receive)'s.
     ///
     /// What it tells of sessions is known to [`order`](Self::order), which has to be asked between two polls.
     ///
     /// # Errors
-    /// A reply of the application is not well-formed; its exchange or session has ended.
-    pub fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed> {
+    /// A reply of the application is not well-formed, or there is no certificate for it; its exchange or session has ended.
+    pub fn poll<'o, C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        out: &'o mut [u8],
+    ) -> Result<LayerAction<'o>, Unsealed> {
         if self.gone.is_some() || self.ended.is_some() {
             return Ok(LayerAction::Wait(Deadline::At(now)));
         }
-        let action = self.layer.poll(now, out)?;
+        let action = self.layer.poll(now, credentials, out)?;
         match action {
             LayerAction::Gone(owner, because) => self.gone = Some((owner, because)),
             LayerAction::Ended(owner) => self.ended = Some(owner),
@@ -298,8 +305,28 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         kept: Kept,
         called: Option<Called>,
     ) -> Result<(), HostRefused> {
-        let (_, bound) = self.find(kept.owner).ok_or(HostRefused::Unknown)?;
-        let request = Request { message: kept, called };
+        self.take(now, host, Request { message: kept, called, understood: true })
+    }
+
+    /// As [`looked`](Self::looked), of a message with a header block that [must be
+    /// understood](crate::session::Message::must_understand) and that neither this room nor the application understands. It is
+    /// refused when it is its turn: [`Order::Refused`] with [`DispatchFault::MustUnderstand`], to be answered by
+    /// [`refuse_block`](Self::refuse_block). Nothing runs. Whose action is unknown is refused for that, as in WCF.
+    ///
+    /// # Errors
+    /// As [`looked`](Self::looked).
+    pub fn not_understood(
+        &mut self,
+        now: Instant,
+        host: &mut ServiceHost<Kept, S>,
+        kept: Kept,
+        called: Option<Called>,
+    ) -> Result<(), HostRefused> {
+        self.take(now, host, Request { message: kept, called, understood: false })
+    }
+
+    fn take(&self, now: Instant, host: &mut ServiceHost<Kept, S>, request: Request<Kept>) -> Result<(), HostRefused> {
+        let (_, bound) = self.find(request.message.owner).ok_or(HostRefused::Unknown)?;
         host.take(now, bound.channel, request).map_err(|(_, refused)| refused)
     }
 
@@ -315,7 +342,12 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
                 }
                 Order::Run(dispatch)
             }
-            HostAction::Refuse { message, fault, .. } => Order::Refused(message, fault),
+            HostAction::Refuse { message, two_way, fault, .. } => {
+                if !two_way {
+                    self.layer.finish(message);
+                }
+                Order::Refused(message, fault)
+            }
             HostAction::Resume(call) => Order::Resume(call),
             HostAction::Close(channel) => self.mark_ending(channel, owner_of(channel)?, None),
             HostAction::Abort(channel, reason) => self.mark_ending(channel, owner_of(channel)?, Some(reason)),
@@ -342,14 +374,28 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         let _ = self.layer.reply(now, kept, reply);
     }
 
+    /// Answers a message that was refused with [`DispatchFault::MustUnderstand`]; `block` is the name of the block that was [not
+    /// understood](crate::session::Message::not_understood). It is named in the fault's reason; SOAP 1.2's `NotUnderstood` header is
+    /// left out, which that allows.
+    pub fn refuse_block(&mut self, now: Instant, kept: Kept, block: QName<'_>) {
+        let reply = self.written(kept, Fault::must_understand(block));
+        let _ = self.layer.reply(now, kept, reply);
+    }
+
     fn fault_reply(&self, kept: Kept, action: &[u8], fault: DispatchFault) -> P {
-        let Wording { soap, addressing, form, language, addressed } = self.layer.wording();
-        let mut fault = match fault {
+        let addressing = self.layer.wording().addressing;
+        let fault = match fault {
             DispatchFault::ActionNotSupported => Fault::action_not_supported(addressing, action),
             DispatchFault::SessionTerminated => Fault::session_terminated(),
             DispatchFault::InternalServiceFault => Fault::internal_service_fault(),
             DispatchFault::ServerTooBusy(throttle) => too_busy(throttle),
+            DispatchFault::MustUnderstand => Fault::headers_not_understood(),
         };
+        self.written(kept, fault)
+    }
+
+    fn written(&self, kept: Kept, mut fault: Fault<'_>) -> P {
+        let Wording { soap, addressing, form, language, addressed } = self.layer.wording();
         if let Some(subcode) =
             fault.subcode.as_mut().filter(|name| !addressed && name.namespace == addressing.namespace())
         {
@@ -399,10 +445,7 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
 /// No permit, and nobody waits: what WCF's client takes for `ServerTooBusyException`.
 const fn too_busy(throttle: Throttle) -> Fault<'static> {
     let mut fault = Fault::too_many_pending_sessions();
-    fault.reason = Reason {
-        before: "The server is too busy: ",
-        value: throttle.limit_name().as_bytes(),
-        after: " is reached. Please retry later.",
-    };
+    fault.reason =
+        Reason::with("The server is too busy: ", throttle.limit_name().as_bytes(), " is reached. Please retry later.");
     fault
 }

@@ -123,7 +123,12 @@ impl<P: Outgoing, const EXCHANGES: usize> ServiceLayer<P> for PlainLayer<P, EXCH
         Ok(LayerHeard::Message(Delivered { kept, message, two_way }))
     }
 
-    fn poll<'o>(&mut self, _: Instant, out: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed> {
+    fn poll<'o, C: Credentials + ?Sized>(
+        &mut self,
+        _: Instant,
+        _: &C,
+        out: &'o mut [u8],
+    ) -> Result<LayerAction<'o>, Unsealed> {
         let ready = self.open.iter().position(|open| !matches!(open.answer, Answer::Application));
         let Some((index, open)) = ready.and_then(|index| Some((index, self.open.get(index)?))) else {
             return Ok(LayerAction::Wait(Deadline::Never));

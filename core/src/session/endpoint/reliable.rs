@@ -122,7 +122,12 @@ where
         Ok(LayerHeard::Message(Delivered { kept, message: place, two_way }))
     }
 
-    fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed> {
+    fn poll<'o, C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        _: &C,
+        out: &'o mut [u8],
+    ) -> Result<LayerAction<'o>, Unsealed> {
         let reason = |owner: Owner, aborted: &Vec<(Owner, AbortReason), SESSIONS>| {
             aborted.iter().find(|(other, _)| *other == owner).map(|(_, reason)| GoneBecause::Aborted(*reason))
         };

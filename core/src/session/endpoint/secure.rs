@@ -1,6 +1,6 @@
 //! Secure conversations as a layer: each is a session, from its first message on.
 
-use super::super::heard::Message;
+use super::super::heard::message_in;
 use super::layer::{Delivered, GoneBecause, Kept, LayerAction, LayerHeard, Owner, ServiceLayer, Wording};
 use crate::chance::{Chance, Entropy};
 use crate::crypto::{Backend, RustCrypto};
@@ -136,16 +136,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
                 }
                 // Room was seen above.
                 let _ = self.inbox.push_back((session, from));
-                let place = Message {
-                    action: opened.addressing.action,
-                    message_id: opened.addressing.message_id,
-                    relates_to: opened.addressing.relates_to,
-                    body: opened.body,
-                    body_scope: opened.body_scope,
-                    must_understand: opened.must_understand,
-                };
                 let kept = Kept { owner: Owner::Secure(session), number: u64::from(from.0) };
-                return Ok(LayerHeard::Message(Delivered { kept, message: place, two_way }));
+                return Ok(LayerHeard::Message(Delivered { kept, message: message_in(&opened), two_way }));
             }
             heard @ (Incoming::Issued(_) | Incoming::Renewed(_) | Incoming::Cancelled(_) | Incoming::Refused(_)) => {
                 heard
@@ -163,7 +155,12 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         Ok(LayerHeard::Other(heard))
     }
 
-    fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed> {
+    fn poll<'o, C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        _: &C,
+        out: &'o mut [u8],
+    ) -> Result<LayerAction<'o>, Unsealed> {
         // First to see whether it wants anything: what it writes cannot be kept while others are asked.
         let Some(deadline) = self.acceptor.wait(now) else {
             return Ok(match self.acceptor.poll(now, out)? {

@@ -38,21 +38,28 @@ pub struct QName<'a> {
     pub local: &'a str,
 }
 
-/// A fault's text, with at most one value in its middle.
+/// A fault's text, with at most two values in its middle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reason<'a> {
     /// The text up to the value.
     pub before: &'a str,
     /// The value, UTF-8, unescaped: an action or an address from the message.
     pub value: &'a [u8],
-    /// The text behind the value.
+    /// The text up to a second value, and that value.
+    pub second: Option<(&'a str, &'a [u8])>,
+    /// The text behind the last value.
     pub after: &'a str,
 }
 
 impl<'a> Reason<'a> {
     /// A text without a value.
     pub const fn plain(text: &'a str) -> Self {
-        Self { before: text, value: &[], after: "" }
+        Self::with(text, &[], "")
+    }
+
+    /// A text with one value.
+    pub const fn with(before: &'a str, value: &'a [u8], after: &'a str) -> Self {
+        Self { before, value, second: None, after }
     }
 }
 
@@ -144,14 +151,14 @@ impl<'a> Fault<'a> {
 
     /// No session takes a message with this token and action. Unsecured, in the namespace of the configured version.
     pub const fn no_session(version: ScVersion, action: &'a [u8]) -> Self {
-        let reason = Reason {
-            before: "The message could not be processed. This is most likely because the action '",
-            value: action,
-            after: "' is incorrect or because the message contains an invalid or expired security context token or \
+        let reason = Reason::with(
+            "The message could not be processed. This is most likely because the action '",
+            action,
+            "' is incorrect or because the message contains an invalid or expired security context token or \
                     because there is a mismatch between bindings. The security context token would be invalid if the \
                     service aborted the channel due to inactivity. To prevent the service from aborting idle sessions \
                     prematurely increase the Receive timeout on the service endpoint's binding.",
-        };
+        );
         Self::new(FaultCode::Sender, version.namespace(), "BadContextToken", reason, FaultAction::Default)
     }
 
@@ -181,11 +188,11 @@ impl<'a> Fault<'a> {
 
     /// A message in a secure session carries an action that its contract does not know. Unsecured.
     pub const fn unrecognized_action(action: &'a [u8]) -> Self {
-        let reason = Reason {
-            before: "The message could not be processed because the action '",
-            value: action,
-            after: "' is invalid or unrecognized.",
-        };
+        let reason = Reason::with(
+            "The message could not be processed because the action '",
+            action,
+            "' is invalid or unrecognized.",
+        );
         Self::new(FaultCode::Sender, names::WSSE, "InvalidSecurity", reason, FaultAction::Default)
     }
 
@@ -251,26 +258,26 @@ impl<'a> Fault<'a> {
 
     /// No operation has this action (outside a secure session's contract check), or it may not be the first one.
     pub const fn action_not_supported(addressing: AddressingVersion, action: &'a [u8]) -> Self {
-        let reason = Reason {
-            before: "The message with Action '",
-            value: action,
-            after: "' cannot be processed at the receiver, due to a ContractFilter mismatch at the \
+        let reason = Reason::with(
+            "The message with Action '",
+            action,
+            "' cannot be processed at the receiver, due to a ContractFilter mismatch at the \
                     EndpointDispatcher. This may be because of either a contract mismatch (mismatched Actions between \
                     sender and receiver) or a binding/security mismatch between the sender and the receiver.  Check \
                     that sender and receiver have the same contract and the same binding (including security \
                     requirements, e.g. Message, Transport, None).",
-        };
+        );
         Self::new(FaultCode::Sender, addressing.namespace(), "ActionNotSupported", reason, FaultAction::Addressing)
     }
 
     /// No endpoint has this address.
     pub const fn destination_unreachable(addressing: AddressingVersion, to: &'a [u8]) -> Self {
-        let reason = Reason {
-            before: "The message with To '",
-            value: to,
-            after: "' cannot be processed at the receiver, due to an AddressFilter mismatch at the \
+        let reason = Reason::with(
+            "The message with To '",
+            to,
+            "' cannot be processed at the receiver, due to an AddressFilter mismatch at the \
                     EndpointDispatcher.  Check that the sender and receiver's EndpointAddresses agree.",
-        };
+        );
         Self::new(FaultCode::Sender, addressing.namespace(), "DestinationUnreachable", reason, FaultAction::Addressing)
     }
 
@@ -307,11 +314,21 @@ impl<'a> Fault<'a> {
         let reason = Reason {
             before: "The header '",
             value: header.local.as_bytes(),
-            after: "' was not understood by the recipient of this message, causing the message to not be processed.",
+            second: Some(("' from the namespace '", header.namespace.as_bytes())),
+            after: "' was not understood by the recipient of this message, causing the message to not be processed.  This \
+                    error typically indicates that the sender of this message has enabled a communication protocol that \
+                    the receiver cannot process.  Please ensure that the configuration of the client's binding is \
+                    consistent with the service's binding. ",
         };
-        let mut fault = Self::new(FaultCode::MustUnderstand, "", "", reason, FaultAction::Default);
-        fault.subcode = None;
-        fault.not_understood = Some(header);
-        fault
+        Self { not_understood: Some(header), ..Self::must_understand_some(reason) }
+    }
+
+    /// The same where the header cannot be named. The reason is SOAP's own (SOAP 1.2 part 1, section 5.4.8).
+    pub const fn headers_not_understood() -> Self {
+        Self::must_understand_some(Reason::plain("One or more mandatory SOAP header blocks not understood"))
+    }
+
+    const fn must_understand_some(reason: Reason<'a>) -> Self {
+        Self { subcode: None, ..Self::new(FaultCode::MustUnderstand, "", "", reason, FaultAction::Default) }
     }
 }

@@ -180,12 +180,9 @@ fn what_is_written_is_read_again() {
                     assert_eq!(view.code, fault.code);
                     assert_eq!(view.nested.is_some(), fault.nested.is_some());
                 }
-                let text = std::format!(
-                    "{}{}{}",
-                    fault.reason.before,
-                    String::from_utf8_lossy(fault.reason.value),
-                    fault.reason.after
-                );
+                let (between, second) = fault.reason.second.unwrap_or(("", &[]));
+                let [value, second] = [fault.reason.value, second].map(String::from_utf8_lossy);
+                let text = std::format!("{}{value}{between}{second}{}", fault.reason.before, fault.reason.after);
                 assert!(view.reason.unwrap().eq(&text));
             });
             let encrypted = body(version, FaultForm::Encrypted, &fault);

@@ -159,6 +159,10 @@ fn qname(writer: &mut Writer<'_>, element: &[&str], attributes: &str, form: Faul
 fn reason(writer: &mut Writer<'_>, fault: &Fault<'_>) {
     writer.text(fault.reason.before.as_bytes());
     writer.text(fault.reason.value);
+    if let Some((between, value)) = fault.reason.second {
+        writer.text(between.as_bytes());
+        writer.text(value);
+    }
     writer.text(fault.reason.after.as_bytes());
 }
 
