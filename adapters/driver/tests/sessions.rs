@@ -61,7 +61,11 @@ async fn session<R: Runtime + Default>(mut binding: Binding) {
     let (stop, stopped) = futures_channel::oneshot::channel::<()>();
     let (tell, served) = futures_channel::oneshot::channel::<()>();
     R::default().spawn(async move {
-        server.serve(async { let _ = stopped.await; }).await;
+        server
+            .serve(async {
+                let _ = stopped.await;
+            })
+            .await;
         let _ = tell.send(());
     });
 
@@ -131,6 +135,10 @@ on_both! {
     ws_http_anonymous: Binding::ws_http().with_security(MESSAGE, ClientCredentialType::None).unwrap();
     ws2007_user: Binding::ws2007_http().with_security(MESSAGE, ClientCredentialType::UserName).unwrap();
     ws2007_certificate: Binding::ws2007_http().with_security(MESSAGE, ClientCredentialType::Certificate).unwrap();
+    ws2007_one_shot_user: Binding::ws2007_http()
+        .with_security(MESSAGE, ClientCredentialType::UserName).unwrap().without_secure_session().unwrap();
+    ws_http_one_shot_certificate: Binding::ws_http()
+        .with_security(MESSAGE, ClientCredentialType::Certificate).unwrap().without_secure_session().unwrap();
     ws_http_secure_reliable: Binding::ws_http()
         .with_security(MESSAGE, ClientCredentialType::None).unwrap().with_reliable_session(true).unwrap();
     ws2007_secure_reliable: Binding::ws2007_http()

@@ -10,7 +10,9 @@ use crate::tls::ClientTls;
 use crate::{Runtime, seeds};
 use soap_session_core::chance::Chance;
 use soap_session_core::reliable::{ClientAddresses, Shape};
-use soap_session_core::secure::{Credentials, Initiator, InitiatorSettings, Misuse, NoCredentials, UserCredential};
+use soap_session_core::secure::{
+    Credentials, Initiator, InitiatorSettings, Misuse, NoCredentials, OneShotClient, UserCredential,
+};
 use soap_session_core::session::{PlainClient, SessionClient};
 use std::fmt;
 use std::sync::Arc;
@@ -129,7 +131,10 @@ pub(super) fn make<R: Runtime>(runtime: R, url: &str, options: ClientOptions) ->
             let initiator = Initiator::new(security, settings, to, user, clock.wall(), first)?;
             Box::new(Channel::over_secure(initiator, timeouts))
         }
-        (None, Security::Message { session: false, .. }) => return Err(Misuse::NoSession.into()),
+        (None, Security::Message { binding: security, session: false }) => {
+            let client = OneShotClient::new(binding.limited(security), to, user, clock.wall(), first)?;
+            Box::new(Channel::over_one_shot(client, timeouts))
+        }
         (Some(reliable), security) => {
             let window = u64::from(reliable.max_transfer_window_size);
             if window > WINDOW as u64 {

@@ -26,6 +26,7 @@ use soap_session_core::session::{
     CallAnswer, Delivered, Disposed, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, ServiceLayer,
 };
 use soap_session_core::soap::SoapVersion;
+use soap_session_core::soap::fault::QName;
 use soap_session_core::throttle::{Pressure, Throttle};
 use soap_session_core::time::{Deadline, Instant};
 use std::collections::{HashMap, VecDeque};
@@ -135,7 +136,12 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     let told = String::from_utf8_lossy(place.action.of(&message)).into_owned();
                     let action = if told.is_empty() { action.unwrap_or_default() } else { told };
                     let body = standalone(&message, place.body, &place.body_scope);
-                    state.kept.insert(kept, Held { action, body, two_way });
+                    // Services see bodies, and understand no header.
+                    let block = place.must_understand.map(|_| {
+                        let name = place.not_understood(&message);
+                        name.map(|name| (name.namespace.to_owned(), name.local.to_owned())).unwrap_or_default()
+                    });
+                    state.kept.insert(kept, Held { action, body, two_way, block });
                 }
                 Ok(LayerHeard::Other(_)) => {}
                 Err(misuse) => return Err(said(503, misuse.to_string())),
@@ -218,7 +224,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let now = self.now();
         loop {
             let State { endpoint, out, .. } = state;
-            match endpoint.poll(now, out) {
+            match endpoint.poll(now, &*self.credentials, out) {
                 Ok(LayerAction::Answer { exchange, status, message }) => {
                     *progress = true;
                     let content_type = (!message.is_empty()).then(|| self.soap.content_type().to_owned());
@@ -248,8 +254,14 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let now = self.now();
         match order {
             Order::Look(kept) => {
-                let called = state.kept.get(&kept).and_then(|held| self.called(held));
-                if state.endpoint.looked(now, &mut host.host, kept, called).is_err() {
+                let held = state.kept.get(&kept);
+                let called = held.and_then(|held| self.called(held));
+                let looked = if held.is_some_and(|held| held.block.is_some()) {
+                    state.endpoint.not_understood(now, &mut host.host, kept, called)
+                } else {
+                    state.endpoint.looked(now, &mut host.host, kept, called)
+                };
+                if looked.is_err() {
                     state.kept.remove(&kept);
                 }
             }
@@ -283,8 +295,12 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     }
 
     fn refuse(&self, now: Instant, state: &mut State, kept: Kept, fault: DispatchFault) {
-        if let Some(held) = state.kept.remove(&kept) {
-            state.endpoint.refuse(now, kept, held.action.as_bytes(), fault);
+        let Some(held) = state.kept.remove(&kept) else { return };
+        match (fault, &held.block) {
+            (DispatchFault::MustUnderstand, Some((namespace, local))) if !local.is_empty() => {
+                state.endpoint.refuse_block(now, kept, QName { namespace, local });
+            }
+            _ => state.endpoint.refuse(now, kept, held.action.as_bytes(), fault),
         }
     }
 

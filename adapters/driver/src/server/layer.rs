@@ -5,10 +5,11 @@ use soap_session_core::chance::{Chance, ShardMark};
 use soap_session_core::door::{Census, Outcome};
 use soap_session_core::exchange::Exchange;
 use soap_session_core::lifetime::Timer;
-use soap_session_core::secure::{Credentials, Incoming, Misuse, Unsealed};
+use soap_session_core::secure::{Credentials, Incoming, Misuse, Refusal, Unsealed};
 use soap_session_core::service::AbortReason;
 use soap_session_core::session::{
-    Kept, LayerAction, LayerHeard, Owner, PlainLayer, ReliableLayer, SecureLayer, ServiceHeard, ServiceLayer, Wording,
+    Kept, LayerAction, LayerHeard, OneShotLayer, Owner, PlainLayer, ReliableLayer, SecureLayer, ServiceHeard,
+    ServiceLayer, Wording,
 };
 use soap_session_core::soap::SoapError;
 use soap_session_core::time::Instant;
@@ -22,10 +23,13 @@ pub(super) const WINDOW: usize = 16;
 const EXCHANGES: usize = 64;
 /// Exchanges that wait for their answers, of a shard without sessions.
 const PLAIN_EXCHANGES: usize = 512;
+/// The same of one whose messages are protected one by one: each keeps some 4 KB for its answer.
+const ONE_SHOT_EXCHANGES: usize = 128;
 /// Signatures that one shard remembers, for a quarter of an hour (WCF: 900 000 for a whole service).
 const REPLAY: usize = 65_536;
 
 pub(super) type Plain = PlainLayer<Letter, PLAIN_EXCHANGES>;
+pub(super) type OneShot = OneShotLayer<Letter, Chance, ONE_SHOT_EXCHANGES, REPLAY>;
 pub(super) type Secure = SecureLayer<Letter, Chance, SEATS, EXCHANGES, REPLAY>;
 pub(super) type Reliable = ReliableLayer<Letter, SEATS, WINDOW, { WINDOW + 1 }, { 2 * WINDOW }, { 2 * WINDOW }, REPLAY>;
 /// The same without security: no signature is remembered.
@@ -35,6 +39,7 @@ pub(super) type Unsecured = ReliableLayer<Letter, SEATS, WINDOW, { WINDOW + 1 },
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Layer {
     Plain(Box<Plain>),
+    OneShot(Box<OneShot>),
     Secure(Box<Secure>),
     Reliable(Box<Reliable>),
     Unsecured(Box<Unsecured>),
@@ -44,6 +49,7 @@ pub(super) enum Layer {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Heard {
     NotSoap(SoapError),
+    OneShot(Refusal),
     Secure(Incoming),
     Reliable(ServiceHeard),
 }
@@ -56,7 +62,7 @@ impl Heard {
             | Self::Reliable(ServiceHeard::Conversation(_) | ServiceHeard::Session { session: Some(_), .. }) => {
                 Outcome::Opened
             }
-            Self::NotSoap(_) | Self::Secure(_) | Self::Reliable(_) => Outcome::Refused,
+            Self::NotSoap(_) | Self::OneShot(_) | Self::Secure(_) | Self::Reliable(_) => Outcome::Refused,
         }
     }
 }
@@ -65,7 +71,7 @@ impl fmt::Display for Heard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSoap(error) => write!(f, "not taken: {error}"),
-            Self::Secure(Incoming::Refused(refusal)) => write!(f, "refused: {refusal}"),
+            Self::OneShot(refusal) | Self::Secure(Incoming::Refused(refusal)) => write!(f, "refused: {refusal}"),
             Self::Secure(heard) => write!(f, "{heard:?}"),
             Self::Reliable(ServiceHeard::NotRead(why)) => write!(f, "refused: {why}"),
             Self::Reliable(ServiceHeard::Conversation(id)) => write!(f, "conversation {}", id.0),
@@ -79,6 +85,7 @@ macro_rules! each {
     ($self:expr, $layer:ident => $does:expr) => {
         match $self {
             Layer::Plain($layer) => $does,
+            Layer::OneShot($layer) => $does,
             Layer::Secure($layer) => $does,
             Layer::Reliable($layer) => $does,
             Layer::Unsecured($layer) => $does,
@@ -90,7 +97,7 @@ impl Layer {
     /// How it stands, for the door.
     pub(super) fn census(&self) -> Census {
         match self {
-            Self::Plain(_) => Census::default(),
+            Self::Plain(_) | Self::OneShot(_) => Census::default(),
             Self::Secure(layer) => Census::from(layer.acceptor()),
             Self::Reliable(layer) => Census::from(layer.service()),
             Self::Unsecured(layer) => Census::from(layer.service()),
@@ -100,7 +107,7 @@ impl Layer {
     /// Nothing opens here while `full` is a limit.
     pub(super) const fn set_full(&mut self, full: Option<u16>) {
         match self {
-            Self::Plain(_) => {}
+            Self::Plain(_) | Self::OneShot(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_full(full),
             Self::Reliable(layer) => layer.service_mut().set_full(full),
             Self::Unsecured(layer) => layer.service_mut().set_full(full),
@@ -109,7 +116,7 @@ impl Layer {
 
     pub(super) fn set_shard(&mut self, mark: ShardMark) {
         match self {
-            Self::Plain(_) => {}
+            Self::Plain(_) | Self::OneShot(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_shard(mark),
             Self::Reliable(layer) => layer.service_mut().set_shard(mark),
             Self::Unsecured(layer) => layer.service_mut().set_shard(mark),
@@ -119,7 +126,7 @@ impl Layer {
     /// Takes nothing new from now on.
     pub(super) const fn stop(&mut self) {
         match self {
-            Self::Plain(_) => {}
+            Self::Plain(_) | Self::OneShot(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_full(Some(0)),
             Self::Reliable(layer) => layer.service_mut().stop(),
             Self::Unsecured(layer) => layer.service_mut().stop(),
@@ -158,14 +165,20 @@ impl ServiceLayer<Letter> for Layer {
         }
         Ok(match self {
             Self::Plain(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::NotSoap),
+            Self::OneShot(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::OneShot),
             Self::Secure(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Secure),
             Self::Reliable(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
             Self::Unsecured(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
         })
     }
 
-    fn poll<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Result<LayerAction<'o>, Unsealed> {
-        each!(self, layer => layer.poll(now, out))
+    fn poll<'o, C: Credentials + ?Sized>(
+        &mut self,
+        now: Instant,
+        credentials: &C,
+        out: &'o mut [u8],
+    ) -> Result<LayerAction<'o>, Unsealed> {
+        each!(self, layer => layer.poll(now, credentials, out))
     }
 
     fn accept(&mut self) -> Option<Owner> {

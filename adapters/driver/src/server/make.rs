@@ -2,7 +2,7 @@
 
 use super::drive::{Gate, HostState, Shared};
 use super::heap::Heap;
-use super::layer::{Layer, Plain, Reliable, SEATS, Secure, Unsecured, WINDOW};
+use super::layer::{Layer, OneShot, Plain, Reliable, SEATS, Secure, Unsecured, WINDOW};
 use super::service::Service;
 use super::shard::{Due, Shard, State};
 use crate::binding::{Binding, Security};
@@ -16,11 +16,15 @@ use event_listener::Event;
 use soap_session_core::chance::{Chance, ShardKey};
 use soap_session_core::door::{Door, DoorSettings, NameSlot, Opens, Router, ShardBooks};
 use soap_session_core::reliable::Shape;
-use soap_session_core::secure::{Acceptor, AcceptorSettings, Credentials, NoCredentials};
+use soap_session_core::secure::{
+    Acceptor, AcceptorSettings, Credentials, NoCredentials, OneShotService, OneShotSettings,
+};
 use soap_session_core::service::{
     ChannelKind, ChosenChannel, ContractError, HostSettings, HostTables, Listener, ServiceHost,
 };
-use soap_session_core::session::{PlainLayer, ReliableLayer, SecureLayer, ServiceEndpoint, SessionService};
+use soap_session_core::session::{
+    OneShotLayer, PlainLayer, ReliableLayer, SecureLayer, ServiceEndpoint, SessionService,
+};
 use soap_session_core::throttle::{ThrottleError, ThrottleSettings};
 use soap_session_core::time::Duration;
 use soap_session_credentials::LoadError;
@@ -309,8 +313,10 @@ fn layer(
             let acceptor = Acceptor::new(binding.limited(security), options.security.clone(), wall, first);
             Layer::Secure(Box::<Secure>::new(SecureLayer::new(acceptor)))
         }
-        (None, Security::Message { session: false, .. }) => {
-            return Err(ServeError::Limit { setting: "establishSecurityContext=false", asked: 1, limit: 0 });
+        (None, Security::Message { binding: security, session: false }) => {
+            let (security, settings) = (binding.limited(security), OneShotSettings::default());
+            let service = OneShotService::new(security, settings, wall, first);
+            Layer::OneShot(Box::<OneShot>::new(OneShotLayer::new(service)))
         }
         (Some(reliable), security) => {
             let shape = if chosen.shape.kind == ChannelKind::OneWay { Shape::OneWay } else { Shape::RequestReply };

@@ -20,6 +20,8 @@ pub(super) struct Held {
     pub(super) action: String,
     pub(super) body: Bytes,
     pub(super) two_way: bool,
+    /// The namespace and the name of a header block that must be understood and is not.
+    pub(super) block: Option<(String, String)>,
 }
 
 pub(super) struct State {
