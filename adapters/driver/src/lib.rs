@@ -13,6 +13,7 @@ mod clock;
 mod fault;
 mod group;
 pub mod http;
+mod large_stack;
 mod letter;
 mod observe;
 mod runtime;

@@ -9,6 +9,7 @@ use soap_session_core::session::{CallRefused, ChannelError};
 use soap_session_credentials::LoadError;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 /// How the last exchange that brought nothing usable went.
@@ -154,6 +155,8 @@ pub enum NewError {
     },
     /// The system gives no randomness.
     Random(LoadError),
+    /// The system gives no memory for its tables.
+    Memory(io::Error),
     /// It was made, and could not be opened.
     Open(Failed),
 }
@@ -171,6 +174,7 @@ impl fmt::Display for NewError {
                 write!(f, "{setting} is {asked}, and this adapter has room for {limit}")
             }
             Self::Random(error) => write!(f, "{error}"),
+            Self::Memory(error) => write!(f, "{error}"),
             Self::Open(failed) => write!(f, "cannot be opened: {failed}"),
         }
     }

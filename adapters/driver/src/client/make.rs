@@ -5,6 +5,7 @@ use super::error::NewError;
 use crate::binding::{Binding, Security};
 use crate::clock::Clock;
 use crate::http::HttpClient;
+use crate::large_stack;
 use crate::observe::Observer;
 use crate::tls::ClientTls;
 use crate::{Runtime, seeds};
@@ -14,6 +15,7 @@ use soap_session_core::secure::{
     Credentials, Initiator, InitiatorSettings, Misuse, NoCredentials, OneShotClient, UserCredential,
 };
 use soap_session_core::session::{PlainClient, SessionClient};
+use soap_session_core::time::Wall;
 use std::fmt;
 use std::sync::Arc;
 
@@ -121,18 +123,35 @@ pub(super) fn make<R: Runtime>(runtime: R, url: &str, options: ClientOptions) ->
     let to = service.as_deref().unwrap_or(url);
     let [first, second] = seeds().map_err(NewError::Random)?.map(|seed| Chance::new(&seed));
     let (soap, timeouts) = (binding.soap(), binding.timeouts);
-    let channel = match (&binding.reliable, &binding.security) {
+    let limits = (soap, timeouts, binding.limits.message);
+    let (wall, entropy) = (clock.wall(), [first, second]);
+    let channel = large_stack::run(move || channel(&binding, to, settings, user, one_way, wall, entropy));
+    let channel = channel.map_err(NewError::Memory)??;
+    Ok(Shared::new(runtime, clock, http, channel, credentials, limits, observer))
+}
+
+fn channel(
+    binding: &Binding,
+    to: &str,
+    settings: InitiatorSettings,
+    user: Option<UserCredential>,
+    one_way: bool,
+    wall: Wall,
+    [first, second]: [Chance; 2],
+) -> Result<Box<Channel>, NewError> {
+    let (soap, timeouts) = (binding.soap(), binding.timeouts);
+    Ok(match (&binding.reliable, &binding.security) {
         (None, Security::None) => {
             let plain = PlainClient::new(soap, binding.addressing(), to, binding.limits.clone(), first)?;
             Box::new(Channel::plain(plain, timeouts))
         }
         (None, Security::Message { binding: security, session: true }) => {
             let security = binding.limited(security);
-            let initiator = Initiator::new(security, settings, to, user, clock.wall(), first)?;
+            let initiator = Initiator::new(security, settings, to, user, wall, first)?;
             Box::new(Channel::over_secure(initiator, timeouts))
         }
         (None, Security::Message { binding: security, session: false }) => {
-            let client = OneShotClient::new(binding.limited(security), to, user, clock.wall(), first)?;
+            let client = OneShotClient::new(binding.limited(security), to, user, wall, first)?;
             Box::new(Channel::over_one_shot(client, timeouts))
         }
         (Some(reliable), security) => {
@@ -147,12 +166,11 @@ pub(super) fn make<R: Runtime>(runtime: R, url: &str, options: ClientOptions) ->
             let session = match security {
                 Security::None => SessionClient::plain(reliable, soap, shape, addresses, limits, first),
                 Security::Message { binding: security, .. } => {
-                    let (security, wall) = (binding.limited(security), clock.wall());
+                    let security = binding.limited(security);
                     SessionClient::secure(reliable, shape, addresses, security, settings, user, wall, first, second)?
                 }
             };
             Box::new(Channel::over_reliable(session, timeouts))
         }
-    };
-    Ok(Shared::new(runtime, clock, http, channel, credentials, (soap, timeouts, binding.limits.message), observer))
+    })
 }

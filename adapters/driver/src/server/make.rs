@@ -9,6 +9,7 @@ use crate::binding::{Binding, Security};
 use crate::clock::Clock;
 use crate::group::Group;
 use crate::http::{HttpError, Limits};
+use crate::large_stack;
 use crate::observe::Observer;
 use crate::tls::ServerTls;
 use crate::{Runtime, seeds};
@@ -171,16 +172,6 @@ impl From<ThrottleError> for ServeError {
     }
 }
 
-/// Makes something that is too large for a stack of the usual size.
-fn on_a_large_stack<T: Send>(make: impl FnOnce() -> T + Send) -> io::Result<T> {
-    const STACK: usize = 256 * 1024 * 1024;
-    thread::scope(|scope| {
-        let made = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, make)?.join();
-        // It panics only if the system has no memory, and then it does not come here.
-        made.map_err(|_| io::Error::other("the server's tables could not be made"))
-    })
-}
-
 /// How many shards there have to be.
 fn shards_for(options: &ServerOptions, sessionful: bool) -> u32 {
     if !sessionful {
@@ -224,7 +215,7 @@ pub(super) fn make<R: Runtime, S: Service>(
     let mut shards = Vec::new();
     for number in 0..u16::try_from(count).unwrap_or(u16::MAX) {
         let seeds = seeds().map_err(ServeError::Random)?;
-        let mut layer = on_a_large_stack(|| layer(&options, chosen, &clock, seeds)).map_err(ServeError::Bind)??;
+        let mut layer = large_stack::run(|| layer(&options, chosen, &clock, seeds)).map_err(ServeError::Bind)??;
         if let Some(mark) = router.mark(number).filter(|_| sessionful) {
             layer.set_shard(mark);
         }
