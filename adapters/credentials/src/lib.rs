@@ -11,6 +11,7 @@ mod error;
 mod key_ring;
 mod name;
 mod private_key;
+mod service_identity;
 mod signing;
 mod store;
 mod validation;
@@ -25,6 +26,7 @@ pub use certificate::{Certificate, MAX_KEY_BITS, MIN_SIGNING_KEY_BITS, MIN_TRANS
 pub use error::{LoadError, LoadProblem};
 pub use key_ring::{KeyFacts, KeyRing, MAX_KEYS, RingError, RingProblem, Rotation};
 pub use private_key::PrivateKey;
+pub use service_identity::ServiceIdentity;
 pub use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
 pub use soap_session_core::secure::{
     CertificateProblem, CertificateReference, CredentialError, Credentials, OwnCertificate, StateEncoder, StateError,
