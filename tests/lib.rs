@@ -17,6 +17,7 @@ mod recording;
 pub mod reliable_world;
 pub mod rm_replay;
 pub mod rm_story;
+pub mod rsa15;
 pub mod script;
 mod secrets;
 pub mod session_pair;

@@ -252,7 +252,8 @@ fn a_reply_confirms_every_signature_of_its_request_and_no_other() {
 
 #[test]
 fn only_the_sessions_own_certificate_may_renew() {
-    for bootstrap in [Bootstrap::MutualCertificate, Bootstrap::CertificateOverTransport] {
+    for bootstrap in [Bootstrap::MutualCertificate, Bootstrap::MutualCertificate10, Bootstrap::CertificateOverTransport]
+    {
         for (renewer, renewed) in [(0, true), (1, false)] {
             let binding = Binding::ws2007_http(bootstrap);
             let mut pair = Pair::new(&binding, InitiatorSettings::default(), AcceptorSettings::default(), 1);

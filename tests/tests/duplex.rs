@@ -1,5 +1,6 @@
 //! Secure conversations over channels on which messages go both ways: answers are known by what they relate to, say whom
-//! they are for, and either side cancels. The recordings are `rm10-sc-tcp-text` (net.tcp) and `dual-message-cert` (dual HTTP).
+//! they are for, and either side cancels. The recordings are `rm10-sc-tcp-text` (net.tcp) and `dual-message-cert` (dual HTTP),
+//! which `dual_stories.rs` plays whole.
 
 use soap_session_core::secure::{
     AcceptorAction, AcceptorSettings, Binding, Encryption, Exchange, Heard, Incoming, InitiatorPhase,

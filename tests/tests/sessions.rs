@@ -10,7 +10,7 @@ use std::time::Duration;
 
 fn bindings() -> Vec<Binding> {
     let mut list = Vec::new();
-    for bootstrap in Bootstrap::ALL.into_iter().filter(|bootstrap| !bootstrap.asymmetric()) {
+    for bootstrap in Bootstrap::ALL {
         list.push(Binding::ws_http(bootstrap));
         list.push(Binding::ws2007_http(bootstrap));
         for suite in AlgorithmSuite::ALL {

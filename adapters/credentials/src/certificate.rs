@@ -12,7 +12,8 @@ use aws_lc_rs::signature::{
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
 use x509_cert::der::{Decode, Encode, oid::ObjectIdentifier};
-use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier};
 
 use crate::error::{LoadError, LoadProblem};
 use crate::name::{Name, bytes_to_decimal, decimal_to_bytes};
@@ -28,6 +29,7 @@ pub const MIN_TRANSPORT_KEY_BITS: u32 = 2048;
 /// Most bits of any RSA key: what WCF's suites allow.
 pub const MAX_KEY_BITS: u32 = 4096;
 
+const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const CLIENT_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -38,6 +40,9 @@ pub struct Certificate {
     der: Vec<u8>,
     thumbprint: [u8; 20],
     subject_key_identifier: Option<Vec<u8>>,
+    subject: Option<Name>,
+    /// Of the subject's alternative names.
+    dns_names: Vec<String>,
     issuer: Option<Name>,
     /// As .NET writes it: the parts are apart by a comma and a space.
     issuer_text: String,
@@ -49,7 +54,9 @@ pub struct Certificate {
     key_bits: u32,
     subject_public_key_info: Vec<u8>,
     signs: bool,
+    enciphers: bool,
     authenticates_clients: bool,
+    authenticates_servers: bool,
 }
 
 impl Certificate {
@@ -78,15 +85,27 @@ impl Certificate {
         issuer_parts.reverse();
         // What an extension does not exclude is allowed.
         let usage = body.get_extension::<KeyUsage>().map_err(|_| LoadProblem::BadCertificate)?;
-        let signs = usage.is_none_or(|(_, usage)| usage.digital_signature() || usage.non_repudiation());
+        let usage = usage.map(|(_, usage)| usage);
+        let signs = usage.is_none_or(|usage| usage.digital_signature() || usage.non_repudiation());
+        let enciphers = usage.is_none_or(|usage| usage.key_encipherment());
         let extended = body.get_extension::<ExtendedKeyUsage>().map_err(|_| LoadProblem::BadCertificate)?;
-        let authenticates_clients =
-            extended.is_none_or(|(_, usage)| usage.0.iter().any(|usage| [CLIENT_AUTH, ANY_USAGE].contains(usage)));
+        let authenticates = |part: ObjectIdentifier| {
+            extended.as_ref().is_none_or(|(_, usage)| usage.0.iter().any(|usage| [part, ANY_USAGE].contains(usage)))
+        };
+        let (authenticates_clients, authenticates_servers) = (authenticates(CLIENT_AUTH), authenticates(SERVER_AUTH));
+        let alternatives = body.get_extension::<SubjectAltName>().map_err(|_| LoadProblem::BadCertificate)?;
+        let dns_names = alternatives.iter().flat_map(|(_, names)| &names.0).filter_map(|name| match name {
+            GeneralName::DnsName(name) => Some(name.to_string()),
+            _ => None,
+        });
+        let dns_names = dns_names.collect();
         Ok(Self {
             der: der.to_vec(),
             thumbprint: thumbprint(der),
             subject_key_identifier,
             // A name that cannot be read back only means that nobody can refer to the certificate by it.
+            subject: Name::parse(body.subject().to_string().as_bytes()),
+            dns_names,
             issuer: Name::parse(body.issuer().to_string().as_bytes()),
             issuer_text: issuer_parts.join(", "),
             serial_text: bytes_to_decimal(&significant),
@@ -95,7 +114,9 @@ impl Certificate {
             not_after: body.validity().not_after.to_system_time(),
             key_bits,
             signs,
+            enciphers,
             authenticates_clients,
+            authenticates_servers,
             subject_public_key_info: key.to_der().map_err(|_| LoadProblem::BadCertificate)?,
         })
     }
@@ -178,6 +199,27 @@ impl Certificate {
     /// Does its extended key usage allow it to a client? Without the extension everything is allowed.
     pub fn authenticates_clients(&self) -> bool {
         self.authenticates_clients
+    }
+
+    /// Does its key usage allow to wrap keys for it? Without the extension everything is allowed.
+    pub fn enciphers(&self) -> bool {
+        self.enciphers
+    }
+
+    /// Does its extended key usage allow it to a server? Without the extension everything is allowed.
+    pub fn authenticates_servers(&self) -> bool {
+        self.authenticates_servers
+    }
+
+    /// The DNS names of its subject: the alternative names of that kind or, if there are none, the common name.
+    pub fn dns_names(&self) -> impl Iterator<Item = &str> {
+        let common = self.subject.as_ref().and_then(Name::common_name).filter(|_| self.dns_names.is_empty());
+        self.dns_names.iter().map(String::as_str).chain(common)
+    }
+
+    pub(crate) fn has_subject(&self, name: &str) -> bool {
+        let wanted = Name::parse(name.as_bytes());
+        self.subject.as_ref().zip(wanted.as_ref()).is_some_and(|(own, wanted)| own.matches(wanted))
     }
 
     /// Does a message that says this mean this certificate?

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use soap_session_core::secure::CertificateProblem;
+
 /// A certificate or key that cannot be used, and the file it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadError {
@@ -57,6 +59,10 @@ pub enum LoadProblem {
     NoKeyInPkcs12,
     /// The PKCS#12 file has more than one private key in it.
     SeveralKeysInPkcs12,
+    /// The bytes are not a certificate revocation list (DER) that RFC 5280 allows, or one for some reasons or changes only.
+    BadRevocationList,
+    /// The service's certificate is not accepted.
+    NotAccepted(CertificateProblem),
     /// The operating system gave no randomness.
     NoRandomness,
 }
@@ -128,6 +134,10 @@ impl fmt::Display for LoadError {
             LoadProblem::SeveralKeysInPkcs12 => {
                 f.write_str("the PKCS#12 file has more than one private key in it; export the one that is meant")
             }
+            LoadProblem::BadRevocationList => {
+                f.write_str("not a certificate revocation list that RFC 5280 allows; whole lists in DER are read")
+            }
+            LoadProblem::NotAccepted(problem) => write!(f, "the service's certificate {problem}"),
             LoadProblem::NoRandomness => f.write_str("the operating system gave no randomness"),
         }
     }

@@ -15,6 +15,7 @@ mod identity;
 mod key_ring;
 mod name;
 mod private_key;
+mod service_identity;
 mod signing;
 mod store;
 mod validation;
@@ -31,6 +32,7 @@ pub use error::{LoadError, LoadProblem};
 pub use identity::Identity;
 pub use key_ring::{KeyFacts, KeyRing, MAX_KEYS, RingError, RingProblem, Rotation};
 pub use private_key::PrivateKey;
+pub use service_identity::ServiceIdentity;
 pub use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
 pub use soap_session_core::secure::{
     CertificateProblem, CertificateReference, CredentialError, Credentials, OwnCertificate, StateEncoder, StateError,

@@ -40,6 +40,11 @@ impl Name {
         }
     }
 
+    /// The common name, in lower case: the first where there are more.
+    pub(crate) fn common_name(&self) -> Option<&str> {
+        self.0.iter().flatten().find(|(kind, _)| kind == "CN").map(|(_, value)| value.as_str())
+    }
+
     /// Same name, written in the same order or the other way round.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         self.0 == other.0 || (self.0.len() == other.0.len() && self.0.iter().rev().eq(other.0.iter()))

@@ -9,9 +9,12 @@ use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, Pkcs1PublicEnc
 use crate::certificate::{Certificate, MIN_TRANSPORT_KEY_BITS, check_bits};
 use crate::error::{LoadError, LoadProblem};
 use crate::private_key::PrivateKey;
-use crate::validation::{CertificateValidation, Trust};
+use crate::service_identity::ServiceIdentity;
+use crate::validation::{CertificateValidation, Part, Trust};
 use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
-use soap_session_core::secure::{CertificateReference, CredentialError, Credentials, OwnCertificate, StateEncoder};
+use soap_session_core::secure::{
+    CertificateProblem, CertificateReference, CredentialError, Credentials, OwnCertificate, StateEncoder,
+};
 
 /// Answers whether a name and a password belong together.
 pub type UserCheck = dyn Fn(&str, &str) -> bool + Send + Sync;
@@ -33,6 +36,8 @@ pub struct CredentialStore {
     keys: Vec<(Certificate, PrivateKey)>,
     own: Option<(Certificate, PrivateKey)>,
     service: Option<Recipient>,
+    /// How the service's certificate is validated whenever it is used; not at all if giving it was trusting it.
+    service_validation: Option<CertificateValidation>,
     trust: Trust,
     users: Option<Box<UserCheck>>,
     states: Option<Arc<dyn StateEncoder + Send + Sync>>,
@@ -103,12 +108,53 @@ impl CredentialStore {
     }
 
     /// Client: the certificate of the service. Giving it is trusting it; neither its chain nor its validity period is
-    /// checked. A second call replaces the first.
+    /// checked: see [`with_service_validated`](Self::with_service_validated). A second call replaces the first.
     ///
     /// # Errors
     /// [`LoadProblem::KeyTooSmall`] if its key has fewer than [`MIN_TRANSPORT_KEY_BITS`] bits.
     pub fn with_service(mut self, certificate: Certificate) -> Result<Self, LoadError> {
         self.service = Some(Recipient::new(certificate)?);
+        self.service_validation = None;
+        Ok(self)
+    }
+
+    /// Client: the certificate of the service, validated as WCF's client does by `ServiceCertificate.Authentication`: it is trusted
+    /// as `mode` says by what was added before (authorities, intermediates, revocation lists, and peers by
+    /// [`with_trusted`](Self::with_trusted)), in its validity period, meant for a server and for wrapping keys, and its subject
+    /// is `identity`. It is validated again, by the clock, whenever a key is wrapped for it or it has signed an answer, so that
+    /// it expires: [`CredentialError::Certificate`] says then what is wrong. With [`CertificateValidation::None`] the identity
+    /// alone is checked. A second call replaces the first.
+    ///
+    /// # Errors
+    /// [`LoadProblem::NotAccepted`] with the [`CertificateProblem`], or [`LoadProblem::KeyTooSmall`] if its key has fewer than
+    /// [`MIN_TRANSPORT_KEY_BITS`] bits.
+    pub fn with_service_validated(
+        mut self,
+        certificate: Certificate,
+        identity: ServiceIdentity<'_>,
+        mode: CertificateValidation,
+    ) -> Result<Self, LoadError> {
+        match self.trust.judge(&mode, Part::Service, &certificate, self.now()) {
+            Ok(()) if identity.is_of(&certificate) => {}
+            Ok(()) => return Err(LoadProblem::NotAccepted(CertificateProblem::WrongIdentity).into()),
+            Err(CredentialError::Certificate { problem, .. }) => return Err(LoadProblem::NotAccepted(problem).into()),
+            Err(_) => return Err(LoadProblem::NotAccepted(CertificateProblem::NotTrusted).into()),
+        }
+        self.service = Some(Recipient::new(certificate)?);
+        self.service_validation = Some(mode);
+        Ok(self)
+    }
+
+    /// A certificate revocation list (DER) of an authority or an intermediate: what it names is refused by ChainTrust as
+    /// [`CertificateProblem::Revoked`]. WCF's `X509RevocationMode.Online` fetches such lists; here the caller does, and adds a
+    /// newer one before the old one's `nextUpdate`: after that the authority's certificates are refused as
+    /// [`CertificateProblem::RevocationUnknown`]. An authority without a list is not asked (`NoCheck`). Of several lists of one
+    /// authority the last that was added counts.
+    ///
+    /// # Errors
+    /// [`LoadProblem::BadRevocationList`]. That its authority signed it is checked when it is used.
+    pub fn with_revocation_list(mut self, der: &[u8]) -> Result<Self, LoadError> {
+        self.trust.add_revocation_list(der)?;
         Ok(self)
     }
 
@@ -118,8 +164,7 @@ impl CredentialStore {
         self
     }
 
-    /// Service: trusts client certificates that this authority (a certificate, DER) issued, while they are valid: WCF's
-    /// `ChainTrust`.
+    /// Trusts certificates that this authority (a certificate, DER) issued, while they are valid: WCF's `ChainTrust`.
     ///
     /// # Errors
     /// [`LoadProblem::BadCertificate`].
@@ -128,7 +173,7 @@ impl CredentialStore {
         Ok(self)
     }
 
-    /// Service: a certificate (DER) that may stand between an authority and a client's. It is not trusted by itself.
+    /// A certificate (DER) that may stand between an authority and a peer's. It is not trusted by itself.
     pub fn with_intermediate(mut self, der: &[u8]) -> Self {
         self.trust.add_intermediate(der);
         self
@@ -160,6 +205,15 @@ impl CredentialStore {
         self
     }
 
+    /// The service's certificate, if it is (still) accepted.
+    fn accepted_service(&self) -> Result<&Recipient, CredentialError> {
+        let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
+        if let Some(mode) = &self.service_validation {
+            self.trust.judge(mode, Part::Service, &service.certificate, self.now())?;
+        }
+        Ok(service)
+    }
+
     fn now(&self) -> SystemTime {
         self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock())
     }
@@ -180,7 +234,7 @@ impl Credentials for CredentialStore {
     }
 
     fn wrap_key(&self, transport: KeyTransport, key: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
-        self.service.as_ref().ok_or(CredentialError::Unsupported)?.wrap(transport, key, out)
+        self.accepted_service()?.wrap(transport, key, out)
     }
 
     fn service_thumbprint(&self) -> Result<[u8; 20], CredentialError> {
@@ -246,7 +300,7 @@ impl Credentials for CredentialStore {
                 known.ok_or(CredentialError::UnknownCertificate)?
             }
         };
-        self.trust.judge(certificate, self.now())?;
+        self.trust.judge(&self.trust.mode, Part::Client, certificate, self.now())?;
         certificate.verify(algorithm, digest, signature)
     }
 
@@ -257,10 +311,14 @@ impl Credentials for CredentialStore {
         digest: &[u8],
         signature: &[u8],
     ) -> Result<(), CredentialError> {
-        // Giving it was trusting it; it is this one and no other.
-        let service = self.service.as_ref().ok_or(CredentialError::Unsupported)?;
+        // It is this one and no other.
+        let service = self.accepted_service()?;
         if !service.certificate.is_named_by(signer) {
             return Err(CredentialError::NotTrusted);
+        }
+        if self.service_validation.is_some() && !service.certificate.signs() {
+            let (thumbprint, problem) = (service.certificate.thumbprint(), CertificateProblem::WrongUsage);
+            return Err(CredentialError::Certificate { thumbprint, problem });
         }
         service.certificate.verify(algorithm, digest, signature)
     }

@@ -13,17 +13,17 @@
 //! In cookie mode a session is no more than an entry in a cache: see [`Binding::require_cancellation`]. Its number is good for
 //! answering the request that it came with, and may be another one next time.
 
+use super::acceptor_certified::CertifiedAnswers;
 use super::acceptor_cookie::IssuedCookie;
 use super::answer::{Answer, BootstrapFault, BootstrapKey, NewToken, OpenExchange, PlainFault};
 use super::binding::{AcceptorSettings, Binding, KeyEntropyMode};
-use super::bootstrap::bootstrap_key;
 use super::context_name::ContextName;
 use super::conversation::{Misuse, UrnUuid, combined_key, octets, trust_request};
 use super::emit::UniqueIds;
 use super::exchange::{Exchange, Outgoing};
 use super::keyring::{Keyring, decoy_key};
 use super::open::open;
-use super::opened::{OpenContext, Opened};
+use super::opened::{OpenContext, Opened, ProtectionToken};
 use super::peek::{Peek, peek};
 use super::phase::{AcceptorEvent, AcceptorPhase};
 use super::renewed::RenewedKeys;
@@ -95,6 +95,8 @@ pub struct Acceptor<
     replay: ReplayTable<REPLAY>,
     /// Cookies on their way to their clients.
     pub(super) cookies: Vec<IssuedCookie, MAX_ISSUED>,
+    /// Answers that the service's certificate has signed, on their way too.
+    pub(super) certified: CertifiedAnswers,
     next_session: u32,
     /// Used sessions that a room above has not accepted yet.
     queued: usize,
@@ -124,6 +126,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             exchanges: Vec::new(),
             replay: ReplayTable::default(),
             cookies: Vec::new(),
+            certified: CertifiedAnswers::default(),
             next_session: 1,
             queued: 0,
             next_sweep: Deadline::Never,
@@ -259,7 +262,13 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     /// The exchange is gone: its client went away.
     pub fn exchange_failed(&mut self, exchange: Exchange) {
         self.exchanges.retain(|open| open.exchange != exchange);
+        self.forget_answer(exchange);
+    }
+
+    /// Frees what is kept for an exchange's answer.
+    pub(super) fn forget_answer(&mut self, exchange: Exchange) {
         self.cookies.retain(|cookie| cookie.exchange != exchange);
+        self.certified.forget(exchange);
     }
 
     /// Takes a request in; it is decrypted in place. Whatever it was, its exchange is answered through
@@ -313,7 +322,11 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             Err(Rejection { refusal, answer }) => (Incoming::Refused(refusal), answer),
         };
         let Peek { action, message_id, reply_to, .. } = peeked;
-        Ok((incoming, OpenExchange { exchange, message_id, action, reply_to, answer }))
+        let open = OpenExchange { exchange, message_id, action, reply_to, answer };
+        Ok(match open.recipient() {
+            Some(text) => self.certify(now, credentials, text.of(message), incoming, open),
+            None => (incoming, open),
+        })
     }
 
     fn judge<C: Credentials + ?Sized>(
@@ -407,7 +420,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
         let policy = self.binding.bootstrap_policy(false, false);
         let opened = self.open(now, credentials, message, &policy)?;
-        let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
+        let key = self.bootstrap_key(message, &opened)?;
         let limit = self.full.unwrap_or(self.settings.max_pending_sessions);
         let pending = self.pending_sessions().saturating_add(self.queued);
         if self.full.is_some() || pending >= usize::from(limit) || self.sessions.is_full() {
@@ -442,7 +455,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
         let policy = self.binding.bootstrap_policy(false, true);
         let opened = self.open(now, credentials, message, &policy)?;
-        let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
+        let key = self.bootstrap_key(message, &opened)?;
         let Some(name) = opened.endorsing_context() else {
             return Err(Refusal::Missing(Element::EndorsingSignature).into());
         };
@@ -618,11 +631,12 @@ pub(super) fn invalid_request<P>(key: BootstrapKey) -> Rejection<P> {
     Rejection { refusal: Refusal::InvalidTrustRequest, answer }
 }
 
-/// The user who sent the message, or the SHA-256 of the certificate that endorsed it; empty for an anonymous one. A name
+/// The user who sent the message, or the SHA-256 of the certificate that endorsed or signed it; empty for an anonymous one. A name
 /// longer than the table's is cut: it only has to be the same at every renewal.
 pub(super) fn user_of(message: &[u8], opened: &Opened) -> String<128> {
     let mut user = String::new();
-    if let Some(certificate) = opened.endorsing_certificate() {
+    let signer = if let ProtectionToken::Certificate { sha256, .. } = &opened.token { Some(sha256) } else { None };
+    if let Some(certificate) = signer.or_else(|| opened.endorsing_certificate()) {
         for byte in certificate {
             let _ = write!(user, "{byte:02x}");
         }

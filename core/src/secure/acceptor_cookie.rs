@@ -16,13 +16,11 @@
 
 use super::acceptor::{Acceptor, Contract, Held, Incoming, Rejection, invalid_request, user_of};
 use super::answer::{Answer, BootstrapFault, NewToken, PlainFault};
-use super::bootstrap::bootstrap_key;
 use super::context_name::ContextName;
 use super::conversation::UrnUuid;
 use super::cookie::{CookieFlaw, MAX_COOKIE, MAX_STATE, SecurityState, StateError, StateField, Ticks};
 use super::emit::{Id, IdText};
 use super::exchange::{Exchange, Outgoing};
-use super::opened::ProtectionToken;
 use super::peek::Peek;
 use super::phase::AcceptorEvent;
 use super::server_session::{Generation, Session, SessionId, UserDigest};
@@ -76,7 +74,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     ) -> Result<(Incoming, Answer<P>), Rejection<P>> {
         let policy = self.binding.bootstrap_policy(false, false);
         let opened = self.open_beside(now, credentials, message, &policy, None)?;
-        let key = bootstrap_key(message, &opened, self.binding.bootstrap)?;
+        let key = self.bootstrap_key(message, &opened)?;
         if self.cookies.is_full() {
             let limit = u16::try_from(self.cookies.capacity()).unwrap_or(u16::MAX);
             let answer = Answer::BootstrapFault(key, BootstrapFault::ServerTooBusy);
@@ -129,9 +127,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             return Err(Rejection { refusal: Refusal::TooManySessions { limit }, answer: Answer::NoRoom });
         }
         let opened = self.open_beside(now, credentials, message, &policy, brought.as_ref())?;
-        let ProtectionToken::SecurityContext(name) = &opened.token else {
-            return Err(Refusal::TokenMismatch.into());
-        };
+        // Over a protected transport the token's key endorses the message.
+        let name = opened.session_context().ok_or(Refusal::TokenMismatch)?;
         let id = match brought.filter(|session| session.named(name)) {
             Some(session) => self.admit(session, wall, held),
             None => {

@@ -22,6 +22,9 @@ use crate::time::{Deadline, Instant, UnixMillis};
 use crate::xml::{Grow, Limits, Writer};
 use heapless::Vec;
 
+/// Longest body that carries a token, in bytes: with the longest cookie and a key of 64 octets it has 3 KB.
+pub(super) const LONGEST_TOKEN: usize = 4096;
+
 /// What the service's machine wants done.
 #[derive(Debug)]
 #[must_use = "an action that is not carried out is lost"]
@@ -83,7 +86,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         let exchange = open.exchange;
         if matches!(open.answer, Answer::Abort) {
             self.exchanges.remove(index);
-            self.cookies.retain(|cookie| cookie.exchange != exchange);
+            self.forget_answer(exchange);
             return Ok(AcceptorAction::Drop(exchange));
         }
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
@@ -94,7 +97,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
                 let cancelled = if let Answer::Cancelled(session) = open.answer { Some(session) } else { None };
                 (self.ids, self.entropy) = (ids, entropy);
                 self.exchanges.remove(index);
-                self.cookies.retain(|cookie| cookie.exchange != exchange);
+                self.forget_answer(exchange);
                 if let Some(session) = cancelled {
                     let _ = self.forget(session);
                 }
@@ -119,8 +122,8 @@ pub(super) struct Sealing<'s, P, E, const S: usize, const X: usize, const R: usi
     pub(super) entropy: &'s mut E,
 }
 
-impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: usize, B: Backend>
-    Sealing<'_, P, E, S, X, R, B>
+impl<'s, P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: usize, B: Backend>
+    Sealing<'s, P, E, S, X, R, B>
 {
     /// Returns the message's length and its HTTP status.
     fn write(&mut self, open: &OpenExchange<P>, out: &mut [u8]) -> Result<(usize, u16), SealError> {
@@ -155,25 +158,28 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
                 let body = body.get(..len).unwrap_or(&[]);
                 self.answer(open, *session, action, body, false, out).map(|len| (len, 200))
             }
+            Answer::Certified => self.acceptor.certified.copy(open.exchange, out),
             Answer::BootstrapFault(key, kind) => {
-                let fault = match kind {
-                    BootstrapFault::ServerTooBusy => Fault::too_many_pending_sessions(),
-                    BootstrapFault::InvalidRequest => Fault::invalid_request(),
-                };
-                let (body, action) = self.fault_body(&fault)?;
+                let (body, action) = self.bootstrap_fault(*kind)?;
                 self.under_bootstrap(open, key, action.as_bytes(), &body, out).map(|len| (len, 500))
             }
             Answer::Token { renewed, key, token } => {
-                let request = if *renewed { RequestType::Renew } else { RequestType::Issue };
-                let action = self.acceptor.binding.version.trust().response_action(request).as_bytes();
-                let mut body = [0u8; 4096];
+                let action = self.acceptor.token_action(*renewed).as_bytes();
+                let mut body = [0u8; LONGEST_TOKEN];
                 let len = self.token_body(token, open.exchange, &mut body)?;
                 self.under_bootstrap(open, key, action, body.get(..len).unwrap_or(&[]), out).map(|len| (len, 200))
             }
         }
     }
 
-    fn token_body(&self, token: &NewToken, exchange: Exchange, body: &mut [u8]) -> Result<usize, SealError> {
+    pub(super) fn bootstrap_fault(&self, kind: BootstrapFault) -> Result<(Vec<u8, 1024>, &'static str), SealError> {
+        self.fault_body(&match kind {
+            BootstrapFault::ServerTooBusy => Fault::too_many_pending_sessions(),
+            BootstrapFault::InvalidRequest => Fault::invalid_request(),
+        })
+    }
+
+    pub(super) fn token_body(&self, token: &NewToken, exchange: Exchange, body: &mut [u8]) -> Result<usize, SealError> {
         let binding = &self.acceptor.binding;
         let (token_id, secret_id) = (IdText::of(Id::Unique(token.token_id)), IdText::of(Id::Unique(token.secret_id)));
         let issued = IssuedToken {
@@ -266,14 +272,22 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
         out: &mut [u8],
     ) -> Result<usize, SealError> {
         let headers = self.headers(open, action);
-        let answer = Answering {
+        let answer = self.bootstrap_answer(&headers, body);
+        seal_answer::<B>(&answer, key, self.ids, self.entropy, out)
+    }
+
+    /// An answer that the bootstrap protects.
+    pub(super) fn bootstrap_answer<'a>(&self, headers: &'a [HeaderBlock<'a>], body: &'a [u8]) -> Answering<'a>
+    where
+        's: 'a,
+    {
+        Answering {
             binding: &self.acceptor.binding,
             // The bootstrap of a secure conversation keeps the default order.
             order: ProtectionOrder::default(),
             wall: self.wall,
-            message: SessionMessage { headers: &headers, body, encrypt_body: true },
-        };
-        seal_answer::<B>(&answer, key, self.ids, self.entropy, out)
+            message: SessionMessage { headers, body, encrypt_body: true },
+        }
     }
 
     fn protection<'k>(
@@ -299,7 +313,7 @@ impl<P: Outgoing, E: Entropy + Clone, const S: usize, const X: usize, const R: u
     }
 
     /// The header blocks of an answer. It says To unless that is anonymous; 2004/08 and duplex sessions say it even then.
-    fn headers<'h>(&self, open: &'h OpenExchange<P>, action: &'h [u8]) -> Vec<HeaderBlock<'h>, 3> {
+    pub(super) fn headers<'h>(&self, open: &'h OpenExchange<P>, action: &'h [u8]) -> Vec<HeaderBlock<'h>, 3> {
         let addressing = self.acceptor.binding.addressing;
         let anonymous = addressing.anonymous().as_bytes();
         let august = addressing == AddressingVersion::August2004;

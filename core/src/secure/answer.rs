@@ -9,6 +9,7 @@ use super::server_session::SessionId;
 use crate::crypto::SecretKey;
 use crate::soap::{Fault, ScVersion};
 use crate::time::UnixMillis;
+use crate::xml::Span;
 use heapless::Vec;
 
 /// The request's bootstrap: what its answer is protected with.
@@ -22,6 +23,8 @@ pub(super) enum BootstrapKey {
         /// What the answer confirms, where the bootstrap confirms signatures.
         confirmations: ToConfirm,
     },
+    /// The client's certificate, base64 of its DER in the request: only who has it at hand can seal the answer (WSS 1.0).
+    Certificate(Span),
     /// None: the transport protects the answer.
     Transport,
 }
@@ -81,6 +84,8 @@ pub(super) enum Answer<P> {
     Token { renewed: bool, key: BootstrapKey, token: NewToken },
     /// A fault under the bootstrap.
     BootstrapFault(BootstrapKey, BootstrapFault),
+    /// One of the two above, sealed with the service's certificate already: it lies in the pool.
+    Certified,
     /// A cancellation that waits for the service to close.
     CancelHeld(SessionId),
     /// RSTR/SCT/Cancel.
@@ -111,6 +116,27 @@ pub(super) struct OpenExchange<P> {
 }
 
 impl<P> OpenExchange<P> {
+    /// The certificate of the client that the answer has to be sealed for, where that is not done yet.
+    pub(super) const fn recipient(&self) -> Option<Span> {
+        match &self.answer {
+            Answer::Token { key: BootstrapKey::Certificate(text), .. }
+            | Answer::BootstrapFault(BootstrapKey::Certificate(text), _) => Some(*text),
+            Answer::Token { .. }
+            | Answer::BootstrapFault(..)
+            | Answer::Certified
+            | Answer::Application(_)
+            | Answer::Reply(..)
+            | Answer::CancelHeld(_)
+            | Answer::Cancelled(_)
+            | Answer::RenewNeeded(_)
+            | Answer::Fault(_)
+            | Answer::NoRoom
+            | Answer::Accepted
+            | Answer::BadRequest
+            | Answer::Abort => None,
+        }
+    }
+
     /// Is there something to send?
     pub(super) const fn ready(&self) -> bool {
         !matches!(self.answer, Answer::Application(_) | Answer::CancelHeld(_))
@@ -131,6 +157,7 @@ impl<P> OpenExchange<P> {
             | Answer::RenewNeeded(id) => Some(*id),
             Answer::Token { .. }
             | Answer::BootstrapFault(..)
+            | Answer::Certified
             | Answer::Fault(_)
             | Answer::NoRoom
             | Answer::Accepted

@@ -19,8 +19,8 @@ pub enum Bootstrap {
     UserNameForCertificate,
     /// As the first, and a client's certificate endorses the message with a second signature (`MutualCertificate`, WSS 1.1).
     MutualCertificate,
-    /// Either side signs with its certificate and encrypts for the other's (`MutualCertificate`, WSS 1.0). It protects single
-    /// messages only: WCF's bindings that use it have no session.
+    /// Either side signs with its certificate and encrypts for the other's (`MutualCertificate`, WSS 1.0). WCF's own bindings
+    /// that use it have no session; a custom binding may, and then the conversation itself has a symmetric key as always.
     MutualCertificate10,
     /// The transport protects messages; the client signs each message's timestamp and address with its certificate
     /// (`CertificateOverTransport`).

@@ -165,6 +165,8 @@ pub(super) fn seal_answer<B: Backend>(
             (SigningToken::EncryptedKeySha1(sha1), keys)
         }
         BootstrapKey::Transport => (SigningToken::Transport, MessageKeys::None),
+        // That takes a certificate: see `seal_certified_answer`.
+        BootstrapKey::Certificate(_) => return Err(SealError::NotOwed),
     };
     let protection = Protection {
         suite: binding.suite,
@@ -194,7 +196,8 @@ pub(super) fn bootstrap_key(message: &[u8], opened: &Opened, bootstrap: Bootstra
             Ok(BootstrapKey::Wrapped { sha1: *sha1, key: key.clone(), confirmations })
         }
         ProtectionToken::Transport => Ok(BootstrapKey::Transport),
-        ProtectionToken::SecurityContext(_) | ProtectionToken::Certificate { .. } => Err(Refusal::TokenMismatch),
+        ProtectionToken::Certificate { text, .. } => Ok(BootstrapKey::Certificate(*text)),
+        ProtectionToken::SecurityContext(_) => Err(Refusal::TokenMismatch),
     }
 }
 

@@ -59,8 +59,6 @@ pub enum Misuse {
     Phase(InitiatorPhase),
     /// The bootstrap wants a user, and there is none.
     NoUser,
-    /// The bootstrap protects single messages only ([`OneShotClient`](super::OneShotClient)).
-    NoSession,
     /// An address is longer than 256 bytes.
     AddressTooLong,
     /// So many calls are under way already.
@@ -77,7 +75,6 @@ impl fmt::Display for Misuse {
         match self {
             Self::Phase(phase) => write!(f, "the conversation is {phase:?}: this cannot be done now"),
             Self::NoUser => f.write_str("the bootstrap needs a user name and a password"),
-            Self::NoSession => f.write_str("the bootstrap protects single messages only: there is no session with it"),
             Self::AddressTooLong => f.write_str("the address is longer than 256 bytes"),
             Self::TooManyCalls { limit } => {
                 write!(f, "{limit} calls are under way, as many as there may be: wait for one")

@@ -66,6 +66,12 @@ pub enum CertificateProblem {
     NotYetValid,
     /// It is not meant for this: its key usage or extended key usage says so.
     WrongUsage,
+    /// Its authority has taken it back, or that of one between them.
+    Revoked,
+    /// Whether it was taken back cannot be told: its authority's list is out of date, or not the authority's.
+    RevocationUnknown,
+    /// It is another's: a service's that bears another name than the one expected.
+    WrongIdentity,
 }
 
 impl fmt::Display for CertificateProblem {
@@ -75,6 +81,11 @@ impl fmt::Display for CertificateProblem {
             Self::Expired => "has expired",
             Self::NotYetValid => "is not valid yet",
             Self::WrongUsage => "is not meant for this use: its key usage or extended key usage excludes it",
+            Self::Revoked => "is revoked: an authority's list names it, or one between it and the authority",
+            Self::RevocationUnknown => {
+                "may be revoked: its authority's list has expired or does not verify, add the current one"
+            }
+            Self::WrongIdentity => "bears another name than the service that is expected",
         })
     }
 }

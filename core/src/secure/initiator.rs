@@ -79,8 +79,7 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
     /// A client of the service at `to`. Nothing happens until [`open`](Self::open).
     ///
     /// # Errors
-    /// [`Misuse::AddressTooLong`] over 256 bytes; [`Misuse::NoUser`] where the bootstrap wants a user and has none;
-    /// [`Misuse::NoSession`] with one that is for single messages.
+    /// [`Misuse::AddressTooLong`] over 256 bytes; [`Misuse::NoUser`] where the bootstrap wants a user and has none.
     pub fn new(
         binding: Binding,
         settings: InitiatorSettings,
@@ -89,9 +88,6 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         wall: Wall,
         mut entropy: E,
     ) -> Result<Self, Misuse> {
-        if binding.bootstrap.asymmetric() {
-            return Err(Misuse::NoSession);
-        }
         if binding.bootstrap.user_name() && user.is_none() {
             return Err(Misuse::NoUser);
         }

@@ -9,6 +9,7 @@
 //! it likes, and leaves only the tokens to the machine.
 
 mod acceptor;
+mod acceptor_certified;
 mod acceptor_cookie;
 mod acceptor_messages;
 mod acceptor_poll;

@@ -24,7 +24,7 @@ use core::marker::PhantomData;
 use heapless::Vec;
 
 /// Longest certificate (DER) that an answer can be made for, in bytes. Usual ones have 700 to 2000.
-const LONGEST_CERTIFICATE: usize = 3072;
+pub(super) const LONGEST_CERTIFICATE: usize = 3072;
 
 /// A service's own settings.
 #[derive(Clone, Copy, Debug)]
@@ -275,7 +275,7 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
 }
 
 /// The DER of the certificate that a client signed with, for the answer.
-fn certificate(text: &[u8]) -> Result<Vec<u8, LONGEST_CERTIFICATE>, Refusal> {
+pub(super) fn certificate(text: &[u8]) -> Result<Vec<u8, LONGEST_CERTIFICATE>, Refusal> {
     let element = Element::BinarySecurityToken;
     let too_long = Refusal::TooMany { element, limit: LONGEST_CERTIFICATE as u16 };
     let mut der = Vec::new();

@@ -98,6 +98,7 @@ impl Opening {
             keyring: context.keyring,
             credentials: context.credentials,
             version: policy.version,
+            underived_keys: policy.underived_keys,
             limits: &wire,
         };
         self.keys.collect::<B, K, C>(message, &self.map, &mut self.suites, &sources, &mut self.listed)?;

@@ -62,6 +62,8 @@ pub(super) struct Sources<'s, K: ?Sized, C: ?Sized> {
     pub(super) keyring: &'s K,
     pub(super) credentials: &'s C,
     pub(super) version: Option<ScVersion>,
+    /// May keys be used as they are?
+    pub(super) underived_keys: bool,
     pub(super) limits: &'s Limits,
 }
 
@@ -263,13 +265,18 @@ impl Keys {
         // The same octets as before: a renewed request, or an inspector who follows both sides.
         let secret = match sources.keyring.encrypted_key(&sha1) {
             Some(known) => known,
-            None => match unwrap(sources.credentials, &reference, transport, wrapped) {
-                Ok(key) => key,
-                Err(error) => {
+            None => {
+                // Made whether or not it is needed, so that time does not tell.
+                let decoy = sources.keyring.decoy(&sha1);
+                let key = unwrap(sources.credentials, &reference, transport, wrapped).and_then(|key| {
+                    // A key of another length is none: to stop at it would tell that it was unwrapped (RSA 1.5).
+                    if usable(&key, suites, sources.underived_keys) { Ok(key) } else { Err(CredentialError::WrongKey) }
+                });
+                key.unwrap_or_else(|error| {
                     self.unwrap_failed = Some(error);
-                    sources.keyring.decoy(&sha1)
-                }
-            },
+                    decoy
+                })
+            }
         };
         self.push(Key {
             id: child.id,
@@ -407,6 +414,14 @@ fn unwrap<C: Credentials + ?Sized>(
         unknown.map_or(error, CredentialError::UnknownThumbprint)
     })?;
     key.as_bytes().get(..len).and_then(SecretKey::new).ok_or(CredentialError::WrongKey)
+}
+
+/// Has a wrapped key a length with which the message can go on? One that is used as it is has its cipher's.
+fn usable(key: &SecretKey, suites: &SuiteSet, underived_keys: bool) -> bool {
+    let bits = u32::try_from(key.len().saturating_mul(8)).unwrap_or(0);
+    suites.iter().any(|suite| {
+        if underived_keys { suite.encryption_key_len() == key.len() } else { suite.accepts_key_bits(bits) }
+    })
 }
 
 /// The certificate that a reference names, its octets decoded into `out`.

@@ -10,6 +10,7 @@ pub(crate) enum Expected {
 }
 use Expected::{Later, Same};
 
+/// `dual_stories.rs` plays it.
 pub(crate) const DUAL: &str = "dual HTTP: no exchange has its answer";
 pub(crate) const ONESHOT: &str = "one-shot message security: no session";
 

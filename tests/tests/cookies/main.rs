@@ -3,6 +3,7 @@
 
 mod cache;
 mod client;
+mod over_transport;
 mod refused;
 mod world;
 
@@ -16,7 +17,7 @@ use world::{Caller, Host, cookie_mode, ring};
 
 fn bindings() -> Vec<Binding> {
     let mut list = Vec::new();
-    for bootstrap in [Bootstrap::AnonymousForCertificate, Bootstrap::UserNameForCertificate] {
+    for bootstrap in Bootstrap::ALL {
         let plain = Binding { bootstrap, ..cookie_mode() };
         list.extend([
             plain.clone(),

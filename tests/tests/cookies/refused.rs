@@ -15,14 +15,14 @@ const SERVICE: &str = "http://localhost/calc";
 const START: Instant = Instant::from_millis(1000);
 
 /// A request under a token that a service with this encoder issued.
-fn request(binding: &Binding, encoder: &Encoder) -> Vec<u8> {
+pub(crate) fn request(binding: &Binding, encoder: &Encoder) -> Vec<u8> {
     let mut client = Caller::new(binding);
     client.call(START, &mut Host::new(binding, AcceptorSettings::default(), Some(encoder.clone()), 1));
     client.request(START)
 }
 
 /// The message with another cookie.
-fn with_cookie(message: &[u8], change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+pub(crate) fn with_cookie(message: &[u8], change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     with_text(message, |text| {
         let mut octets = vec![0; MAX_COOKIE];
         let len = base64::decode(text.as_bytes(), &mut octets).unwrap();
@@ -34,7 +34,7 @@ fn with_cookie(message: &[u8], change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u
     })
 }
 
-fn with_text(message: &[u8], change: impl FnOnce(&str) -> String) -> Vec<u8> {
+pub(crate) fn with_text(message: &[u8], change: impl FnOnce(&str) -> String) -> Vec<u8> {
     let text = str::from_utf8(message).unwrap();
     let (head, rest) =
         text.split_once("<dnse:Cookie xmlns:dnse=\"http://schemas.microsoft.com/ws/2006/05/security\">").unwrap();
@@ -45,7 +45,7 @@ fn with_text(message: &[u8], change: impl FnOnce(&str) -> String) -> Vec<u8> {
 }
 
 /// What a service that knows nothing makes of a message.
-fn judged(binding: &Binding, encoder: Option<Encoder>, now: Instant, message: &[u8]) -> (Refusal, String) {
+pub(crate) fn judged(binding: &Binding, encoder: Option<Encoder>, now: Instant, message: &[u8]) -> (Refusal, String) {
     let mut host = Host::new(binding, AcceptorSettings::default(), encoder, 9);
     let (incoming, status, answer) = host.hears(now, message);
     let Incoming::Refused(refusal) = incoming else { panic!("taken: {incoming:?}") };

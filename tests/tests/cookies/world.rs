@@ -1,11 +1,11 @@
 //! Clients and services of these tests, and the ring that they share.
 
 use soap_session_core::chance::Chance;
-use soap_session_core::crypto::KeyTransport;
+use soap_session_core::crypto::{AsymmetricSignature, KeyTransport};
 use soap_session_core::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, CertificateReference, CredentialError, Credentials,
-    Encryption, Exchange, Incoming, Initiator, InitiatorAction, InitiatorSettings, Received, Refusal, StateEncoder,
-    StateError, UserCredential,
+    Encryption, Exchange, Incoming, Initiator, InitiatorAction, InitiatorSettings, OwnCertificate, Received, Refusal,
+    StateEncoder, StateError, UserCredential,
 };
 use soap_session_core::time::{Instant, UnixMillis};
 use soap_session_credentials::KeyRing;
@@ -69,6 +69,33 @@ impl Credentials for Keys {
     }
     fn check_user(&self, name: &str, password: &str) -> Result<(), CredentialError> {
         self.paper.check_user(name, password)
+    }
+    fn wrap_key_for(
+        &self,
+        recipient: &[u8],
+        transport: KeyTransport,
+        key: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CredentialError> {
+        self.paper.wrap_key_for(recipient, transport, key, out)
+    }
+    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        self.paper.subject_key_identifier(certificate, out)
+    }
+    fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
+        self.paper.own_certificate()
+    }
+    fn sign(&self, by: AsymmetricSignature, digest: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+        self.paper.sign(by, digest, out)
+    }
+    fn verify_signature(
+        &self,
+        signer: CertificateReference<'_>,
+        by: AsymmetricSignature,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CredentialError> {
+        self.paper.verify_signature(signer, by, digest, signature)
     }
     fn state_encoder(&self) -> Option<&dyn StateEncoder> {
         self.encoder.is_some().then_some(self)

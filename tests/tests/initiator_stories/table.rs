@@ -12,6 +12,7 @@ pub(crate) enum Expected {
 }
 use Expected::{Later, Same};
 
+/// `dual_stories.rs` plays it.
 const DUAL: &str = "dual HTTP: no exchange has its answer";
 const ONESHOT: &str = "one-shot message security: no session";
 const CLOSED: &[InitiatorPhase] = &[Closed];

@@ -15,6 +15,9 @@ use std::path::PathBuf;
 /// are none, every *.xml is read, by name. NN-c2s.rewritten.xml, if there is one, is read instead of its original: it is
 /// what the receiver got. An empty file stands for an HTTP 202.
 ///
+/// A message whose body nobody signed, with a timestamp and whoever endorses that, is told as `transport`: what is signed
+/// holds, and the rest only TLS can have protected.
+///
 /// Keys are followed from message to message: with the service's private key (--key) the token requests open, and from
 /// them and their answers come the keys of the session. Exit status: 0 nothing failed, 1 a message failed, 2 nothing
 /// could be inspected.

@@ -7,6 +7,7 @@ mod args;
 mod folder;
 mod follower;
 mod report;
+mod transport;
 mod witness;
 
 pub use args::InspectArgs;
@@ -38,6 +39,8 @@ pub struct Inspector {
     follower: Follower,
     seen: BTreeSet<(Way, Vec<u8>)>,
     policy: Policy,
+    /// Of messages that only the transport can have protected.
+    transport: Policy,
     limits: Limits,
     now: Option<UnixMillis>,
 }
@@ -55,6 +58,7 @@ impl Inspector {
             follower: Follower::new(decoy),
             seen: BTreeSet::new(),
             policy: Policy::inspection(),
+            transport: Policy { transport: true, ..Policy::inspection() },
             limits: Limits { message: LONGEST_MESSAGE, ..Limits::MAX },
             now,
         })
@@ -81,7 +85,9 @@ impl Inspector {
             }
             Err(failure) => return report.failed(failure.reason(self.evidence.keys.len())),
         };
-        let copy = !self.seen.insert((way, opened.signature.as_bytes().to_vec()));
+        let signature = opened.signature.as_bytes();
+        // Copies of what the transport protects are the transport's business.
+        let copy = !signature.is_empty() && !self.seen.insert((way, signature.to_vec()));
         if copy && !opened.addressing.message_id.is_empty() {
             return report.failed(Refusal::Replay.to_string());
         }
@@ -95,13 +101,15 @@ impl Inspector {
 
     /// Opens a copy of `wire`: with each private key and each secret that was given, as long as the message asks for one.
     fn open(&self, wire: &[u8]) -> Result<(Vec<u8>, Opened), Failure> {
+        let over_transport = transport::protects(wire, &self.limits).unwrap_or(false);
+        let policy = if over_transport { &self.transport } else { &self.policy };
         let mut told: Option<Failure> = None;
         for key in 0..self.evidence.keys.len().max(1) {
             let mut tried_key = false;
             for secret in 0..self.evidence.secrets.len().max(1) {
                 let witness = Witness::new(&self.evidence, &self.follower, key, secret);
                 let context = OpenContext {
-                    policy: &self.policy,
+                    policy,
                     limits: &self.limits,
                     keyring: &witness,
                     credentials: &witness,

@@ -11,6 +11,8 @@ use std::io::{self, Write};
 pub enum Verdict {
     /// Every signature holds, and everything that is encrypted opens.
     Verified,
+    /// Every signature holds, and none is over the body: only the transport can have protected that.
+    Transport,
     /// There is no security header: nothing protects it.
     Plain,
     /// A receiver would refuse it, for this reason.
@@ -21,6 +23,7 @@ impl Verdict {
     const fn word(&self) -> &'static str {
         match self {
             Self::Verified => "verified",
+            Self::Transport => "transport",
             Self::Plain => "plain",
             Self::Failed(_) => "FAILED",
         }
@@ -120,12 +123,13 @@ impl MessageReport {
             Endorser::SecurityContext(name) => text(name.identifier()),
         });
         let endorser = endorser.reduce(|both, next| format!("{both}, {next}"));
+        let over_transport = token == Token::Transport;
         Self {
-            verdict: Verdict::Verified,
+            verdict: if over_transport { Verdict::Transport } else { Verdict::Verified },
             signed: names(&opened.coverage.signed),
             encrypted: names(&opened.coverage.encrypted),
             suites: opened.suites.iter().map(|suite| suite.name()).collect(),
-            order: Some(order),
+            order: Some(order).filter(|_| !over_transport),
             user: opened.user.map(|user| text(user.name.of(message))),
             endorser,
             body: opened.body.of(message).to_vec(),
@@ -217,6 +221,8 @@ pub struct Summary {
     pub messages: usize,
     /// Verified.
     pub verified: usize,
+    /// Left to the transport: what is signed holds, and that is not the body.
+    pub transport: usize,
     /// Without protection.
     pub plain: usize,
     /// Refused.
@@ -229,6 +235,7 @@ impl Summary {
         self.messages += 1;
         match report.verdict {
             Verdict::Verified => self.verified += 1,
+            Verdict::Transport => self.transport += 1,
             Verdict::Plain => self.plain += 1,
             Verdict::Failed(_) => self.failed += 1,
         }
@@ -236,14 +243,16 @@ impl Summary {
 
     /// The last line.
     pub fn text(&self) -> String {
-        let Self { messages, verified, plain, failed } = self;
-        format!("inspect: {messages} messages, {verified} verified, {plain} plain, {failed} failed")
+        let Self { messages, verified, transport, plain, failed } = self;
+        let left = if *transport > 0 { format!("{transport} left to the transport, ") } else { String::new() };
+        format!("inspect: {messages} messages, {verified} verified, {left}{plain} plain, {failed} failed")
     }
 
     /// The last JSON object.
     pub fn json(&self) -> Value {
         json!({ "summary": {
-            "messages": self.messages, "verified": self.verified, "plain": self.plain, "failed": self.failed,
+            "messages": self.messages, "verified": self.verified, "transport": self.transport, "plain": self.plain,
+            "failed": self.failed,
         }})
     }
 }
