@@ -175,6 +175,39 @@ fn a_reply_without_an_acknowledgement_ends_the_session() {
     assert_eq!(hand.hears(exchange, &bare), ClientHeard::Session(Heard::Refused(error), None));
 }
 
+/// gSOAP answers TerminateSequence once, and by an empty 202 when it comes again because that answer was lost.
+#[test]
+fn a_session_whose_end_is_answered_by_nothing_twice_has_ended() {
+    let mut hand = Hand::<8>::opened(v11());
+    let (exchange, _) = hand.asks();
+    let reply = hand.reply(1, 1);
+    hand.hears(exchange, &reply);
+    hand.client.close(hand.now).expect("an open session");
+    let (exchange, close) = hand.says().expect("a CloseSequence");
+    let relates_to = value(&close, "<a:MessageID");
+    let identifier: &'static Identifier = Box::leak(Box::new(hand.sequence.clone()));
+    let closed = Frame {
+        action: FrameAction::Rm(RmAction::CloseSequenceResponse),
+        relates_to: Some(relates_to.as_bytes()),
+        body: FrameBody::CloseSequenceResponse(identifier),
+        ..hand.acks(1, true)
+    };
+    assert_eq!(hand.hears(exchange, &closed), ClientHeard::Session(Heard::Protocol, None));
+    let (lost, terminate) = hand.says().expect("a TerminateSequence");
+    assert!(String::from_utf8_lossy(&terminate).contains("TerminateSequence>"));
+    hand.client.exchange_failed(hand.now, lost);
+    for phase in [SessionPhase::Closing, SessionPhase::Closed] {
+        hand.passes();
+        let (again, repeated) = hand.says().expect("the same again");
+        assert_eq!(repeated, terminate);
+        hand.client.receive(hand.now, Some(again), &NoCredentials, &mut []);
+        hand.says();
+        assert_eq!(hand.client.phase(), phase);
+    }
+    // Long before the minute that closing may take.
+    assert!(hand.now < Instant::from_millis(25_000), "{:?}", hand.now);
+}
+
 #[test]
 fn another_requests_answer_does_not_complete_this_one() {
     let mut hand = Hand::<8>::opened(v11());

@@ -118,6 +118,8 @@ pub struct Client<P, E = Chance, const WINDOW: usize = 8, const RANGES: usize = 
     polled: bool,
     /// How often a LastMessage was answered by nothing at all.
     pub(super) bare_last: u8,
+    /// How often TerminateSequence was, although an answer is due.
+    pub(super) bare_end: u8,
 }
 
 impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EXCHANGES: usize>
@@ -135,6 +137,7 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             next_exchange: 1,
             polled: false,
             bare_last: 0,
+            bare_end: 0,
         }
     }
 

@@ -14,7 +14,8 @@ use crate::chance::Entropy;
 use crate::exchange::{Exchange, Outgoing};
 use crate::time::Instant;
 
-/// After so many empty answers a LastMessage counts as taken: gSOAP never acknowledges it.
+/// After so many empty answers a LastMessage counts as taken, and TerminateSequence as answered: gSOAP never acknowledges the former,
+/// and gives its answer to the latter once.
 const BARE_ANSWERS: u8 = 2;
 
 impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EXCHANGES: usize>
@@ -112,7 +113,11 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
     /// 202, or an answer without a message.
     fn hear_nothing(&mut self, now: Instant, exchange: Exchange, purpose: Purpose) {
         let unanswered = match purpose {
-            Purpose::Terminate => self.common.outbound.as_ref().is_none_or(|outbound| outbound.requestor.is_some()),
+            Purpose::Terminate => {
+                let asked = self.common.outbound.as_ref().is_none_or(|outbound| outbound.requestor.is_some());
+                self.bare_end = self.bare_end.saturating_add(u8::from(asked));
+                asked && self.bare_end < BARE_ANSWERS
+            }
             Purpose::Create | Purpose::Close => true,
             Purpose::Message(_) | Purpose::Poll | Purpose::Fault => false,
         };
@@ -121,8 +126,11 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
             return;
         }
         self.forget(exchange);
-        let Purpose::Message(number) = purpose else { return };
         let Some(outbound) = &mut self.common.outbound else { return };
+        if purpose == Purpose::Terminate && outbound.requestor.is_some() {
+            outbound.terminate_answered();
+        }
+        let Purpose::Message(number) = purpose else { return };
         let is_last = outbound.source.slot(number).is_some_and(|slot| matches!(slot.item, Some(Item::Last)));
         if is_last && outbound.source.is_head(number) {
             self.bare_last = self.bare_last.saturating_add(1);

@@ -1,8 +1,8 @@
-//! This project's half of the conversation with xmlsec1; `interop/xmlsec.sh` is the other and holds them together.
+//! This project's half of the conversations with xmlsec1 and WSS4J about single messages; `xmlsec.sh` and `wss4j.sh` hold them together.
 //!
-//! `seal DIRECTORY` writes messages for xmlsec1 to decrypt and verify, one folder each: `message.xml`, the `body.xml` that
+//! `seal DIRECTORY` writes messages for the other to decrypt and verify, one folder each: `message.xml`, the `body.xml` that
 //! went in, and `secrets.tsv` (the key of each token; nothing that was derived from it). `open DIRECTORY` opens the
-//! messages that xmlsec1 signed and encrypted, under a policy that allows exactly the suite and order they were made with.
+//! messages that the other signed and encrypted, under a policy that allows exactly the suite and order they were made with.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -263,10 +263,7 @@ fn open_all(directory: &Path) -> Outcome<()> {
     for line in manifest.lines() {
         open_one(directory, line).map_err(|error| format!("{line}: {error}"))?;
     }
-    println!(
-        "{} messages that xmlsec1 signed and encrypted were opened, and as many forgeries refused",
-        manifest.lines().count()
-    );
+    println!("{} messages made elsewhere were opened, and as many forgeries refused", manifest.lines().count());
     Ok(())
 }
 
