@@ -242,3 +242,26 @@ fn replayed_messages_fill_the_table_and_run_out() {
     let late = Case { now: after(900_000).0, ..case.clone() };
     assert_refused!(late.open(&case.text), Refusal::Stale { .. });
 }
+
+#[test]
+fn a_client_remembers_the_latest_answers() {
+    let case = Case::cancel();
+    let clock = case.policy.clock;
+    let value = |n: u8| SignatureValue::new(&[n; 20]).unwrap();
+    let at = |ms: u64| (case.now.after(Duration::from_millis(ms)), Instant::from_millis(ms));
+    let mut table = Table::default();
+    // Four fit, and nothing runs out within fifteen minutes.
+    for n in 0..200 {
+        let (wall, now) = at(u64::from(n));
+        table.remember_latest(&value(n), wall, now, &clock).unwrap();
+        let before = table.clone();
+        assert_refused!(table.remember_latest(&value(n), wall, now, &clock), Refusal::Replay);
+        assert_eq!(table, before, "a refusal leaves no trace");
+    }
+    let (wall, now) = at(200);
+    for n in 196..200 {
+        assert_refused!(table.check(&value(n), wall, now), Refusal::Replay);
+    }
+    table.remember_latest(&value(0), wall, now, &clock).unwrap();
+    assert_eq!(table.len(), 4);
+}

@@ -269,6 +269,31 @@ impl Binding {
         matches!(&self.security, Security::Message { binding, .. } if binding.bootstrap.user_name())
     }
 
+    /// Do tokens carry their conversation, so that the service keeps none?
+    pub(crate) fn is_stateless(&self) -> bool {
+        matches!(&self.security, Security::Message { binding, session: true } if !binding.require_cancellation)
+    }
+
+    /// Has the service sessions?
+    pub(crate) fn is_sessionful(&self) -> bool {
+        let secure = matches!(&self.security, Security::Message { session: true, .. });
+        self.reliable.is_some() || (secure && !self.is_stateless())
+    }
+
+    /// With tokens that carry their conversation (`requireSecurityContextCancellation` off): any server with the same
+    /// [`StateEncoder`](secure::StateEncoder) takes them, also after a restart. A service then sees no session, unless there is a
+    /// reliable one.
+    ///
+    /// # Errors
+    /// [`BindingError::NoSecurity`].
+    pub fn with_stateless_tokens(mut self) -> Result<Self, BindingError> {
+        match &mut self.security {
+            Security::Message { binding, session: true } => binding.require_cancellation = false,
+            Security::Message { session: false, .. } | Security::None => return Err(BindingError::NoSecurity),
+        }
+        Ok(self)
+    }
+
     /// The channels that it can build, for a contract to choose from.
     pub fn shapes(&self) -> BindingShapes<'static> {
         match (&self.reliable, &self.security) {

@@ -3,7 +3,7 @@
 
 use soap_session_core::lifetime::{CommunicationState, Timeouts};
 use soap_session_core::secure::UserCredential;
-use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
+use soap_session_credentials::{Certificate, CredentialStore, KeyRing, PrivateKey};
 use soap_session_driver::{
     Answer, Binding, Call, CallError, Client, ClientCredentialType, ClientOptions, Fault, Runtime, SecurityMode,
     Server, ServerOptions, service_fn,
@@ -12,6 +12,7 @@ use soap_session_smol::Smol;
 use soap_session_tokio::Tokio;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 fn key_file(name: &str) -> PathBuf {
@@ -23,7 +24,14 @@ fn certificate(name: &str) -> Certificate {
 }
 
 fn service_store() -> CredentialStore {
+    // One ring for all: the tests do not look at what is in it.
+    static RING: OnceLock<Arc<KeyRing>> = OnceLock::new();
+    let ring = RING.get_or_init(|| {
+        let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("sessions-{}.ring", std::process::id()));
+        Arc::new(KeyRing::open_or_create(file, "sessions").unwrap())
+    });
     CredentialStore::new()
+        .with_state_encoder(ring.clone())
         .with_key(certificate("service"), PrivateKey::from_file(key_file("service.key.pem")).unwrap())
         .unwrap()
         .with_trusted(certificate("client"))
@@ -139,6 +147,11 @@ on_both! {
         .with_security(MESSAGE, ClientCredentialType::UserName).unwrap().without_secure_session().unwrap();
     ws_http_one_shot_certificate: Binding::ws_http()
         .with_security(MESSAGE, ClientCredentialType::Certificate).unwrap().without_secure_session().unwrap();
+    ws2007_stateless: Binding::ws2007_http()
+        .with_security(MESSAGE, ClientCredentialType::None).unwrap().with_stateless_tokens().unwrap();
+    ws_http_stateless_reliable: Binding::ws_http()
+        .with_security(MESSAGE, ClientCredentialType::None).unwrap().with_stateless_tokens().unwrap()
+        .with_reliable_session(true).unwrap();
     ws_http_secure_reliable: Binding::ws_http()
         .with_security(MESSAGE, ClientCredentialType::None).unwrap().with_reliable_session(true).unwrap();
     ws2007_secure_reliable: Binding::ws2007_http()

@@ -48,7 +48,8 @@ pub(super) struct TrustExchange {
 
 /// The client's side of one secure conversation.
 ///
-/// `CALLS` bounds the calls under way, `REPLAY` (a power of two) the replies accepted within the replay window.
+/// `CALLS` bounds the calls under way, `REPLAY` (a power of two) the signatures of answers that are remembered: a copy of one of
+/// these is known as a replay; a copy of an older one answers no request that waits.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Initiator<P, E = Chance, const CALLS: usize = 8, const REPLAY: usize = 1024, B = RustCrypto> {
     pub(super) binding: Binding,

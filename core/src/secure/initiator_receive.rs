@@ -124,8 +124,10 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
         Ok(opened)
     }
 
+    /// A client forgets the oldest signature where its table is full: an answer is taken for a request that waits for it only, or,
+    /// where a layer above has numbers for its messages, for a number that was not there before.
     pub(super) fn remember(&mut self, now: Instant, opened: &Opened) -> Result<(), Refusal> {
-        self.replay.remember(&opened.signature, self.wall.at(now), now, &self.binding.clock)
+        self.replay.remember_latest(&opened.signature, self.wall.at(now), now, &self.binding.clock)
     }
 
     /// Opens a message of the service's: under the key that was `wrapped` for it, or else under the session's.

@@ -40,8 +40,8 @@ struct Waiting {
 ///   open_reply(..)     -> Reply, Accepted (a one-way message was taken) or Failed
 /// ```
 ///
-/// `WAITING` bounds the requests that wait for their answers, `REPLAY` (a power of two) the replies accepted within the
-/// replay window.
+/// `WAITING` bounds the requests that wait for their answers, `REPLAY` (a power of two) the signatures of answers that are
+/// remembered: a copy of one of these is known as a replay; a copy of an older one answers no request that waits.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OneShotClient<E = Chance, const WAITING: usize = 8, const REPLAY: usize = 1024, B = RustCrypto> {
     binding: Binding,
@@ -222,7 +222,7 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
             return Ok(Received::Failed(Failure::Unexpected));
         }
         // Last: an answer that came to the wrong exchange may still come to the right one.
-        self.replay.remember(&opened.signature, self.wall.at(now), now, &self.binding.clock)?;
+        self.replay.remember_latest(&opened.signature, self.wall.at(now), now, &self.binding.clock)?;
         Ok(Received::Reply(opened))
     }
 

@@ -16,7 +16,8 @@ type Until = (UnixMillis, Instant);
 ///
 /// WCF holds 900 000 for 15 minutes. `CAPACITY` (a power of two) is the caller's choice: it bounds the messages that one
 /// side accepts within [`retention`](Self::retention). When the table is full and nothing in it has run out, a new message
-/// is refused; nothing that could still be replayed is ever evicted.
+/// is refused; nothing that could still be replayed is ever evicted. So it is at a service. A client takes an answer only for a
+/// request that waits for it, and may [forget](Self::remember_latest) older ones.
 ///
 /// A signature runs out when its time has passed on both clocks. The calendar alone could be set far ahead and back again,
 /// and what was forgotten in between would be fresh once more.
@@ -84,6 +85,27 @@ impl<const CAPACITY: usize> ReplayTable<CAPACITY> {
         let _ = self.marks.insert(mark(value));
         let _ = self.order.push_back((mark(value), until));
         Ok(())
+    }
+
+    /// As [`remember`](Self::remember), but forgets the oldest where there is no room: for a side that takes an answer only for a
+    /// request that waits for it, and so a copy of one never.
+    ///
+    /// # Errors
+    /// [`Refusal::Replay`] if it is there. Nothing has changed then.
+    pub fn remember_latest(
+        &mut self,
+        value: &SignatureValue,
+        wall: UnixMillis,
+        now: Instant,
+        clock: &ClockRules,
+    ) -> Result<(), Refusal> {
+        if self.order.is_full()
+            && !self.marks.contains(&mark(value))
+            && let Some((oldest, _)) = self.order.pop_front()
+        {
+            self.marks.remove(&oldest);
+        }
+        self.remember(value, wall, now, clock)
     }
 
     /// How many signatures are remembered.

@@ -38,7 +38,7 @@ const fn inner(exchange: Exchange) -> (Exchange, u32) {
 ///   close()   LastMessage or CloseSequence, TerminateSequence, then the conversation's Cancel
 /// ```
 ///
-/// `REPLAY` (a power of two) is the number of secured messages accepted within the replay window; the others are those of
+/// `REPLAY` (a power of two) is the number of signatures of secured messages that are remembered; the others are those of
 /// [`Client`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SessionClient<

@@ -43,7 +43,9 @@ pub(super) struct HostState<S: Service> {
 
 pub(super) struct Gate {
     pub(super) router: Router,
-    pub(super) door: Mutex<Door<Vec<ShardBooks>, Vec<NameSlot>>>,
+    /// None where nothing that opens takes a seat: each message goes where its token's name leads, so that a copy of it finds the
+    /// shard that knows it.
+    pub(super) door: Option<Mutex<Door<Vec<ShardBooks>, Vec<NameSlot>>>>,
 }
 
 /// A server, as its tasks share it.
@@ -121,12 +123,12 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             state.endpoint.layer_mut().set_full(full);
             let heard = state.endpoint.receive(self.now(), exchange, &*self.credentials, &mut message);
             let census = state.endpoint.layer().census();
-            if let (Some(reservation), Some(gate)) = (entry.reservation, &self.gate) {
+            if let (Some(reservation), Some(door)) = (entry.reservation, self.door()) {
                 let outcome = match &heard {
                     Ok(LayerHeard::Other(heard)) => heard.outcome(),
                     Ok(LayerHeard::Message(_)) | Err(_) => Outcome::Refused,
                 };
-                lock(&gate.door).settle(reservation, outcome, census);
+                lock(door).settle(reservation, outcome, census);
                 state.census = census;
             }
             let (tell, answered) = oneshot::channel();
@@ -153,15 +155,22 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         Ok((number, answered))
     }
 
+    fn door(&self) -> Option<&Mutex<Door<Vec<ShardBooks>, Vec<NameSlot>>>> {
+        self.gate.as_ref().and_then(|gate| gate.door.as_ref())
+    }
+
     /// Where a message belongs.
     fn entry(&self, exchange: Exchange, message: &[u8]) -> Entry {
         let Some(gate) = &self.gate else {
             let shards = u32::try_from(self.shards.len()).unwrap_or(1);
             return Entry::at(u16::try_from(exchange.0 % shards).unwrap_or(0));
         };
-        match gate.router.route(message) {
-            Route::Shard { shard, opens: None } => Entry::at(shard),
-            route => lock(&gate.door).admit(route, None),
+        match (gate.router.route(message), &gate.door) {
+            (Route::Shard { shard, opens: None }, _) => Entry::at(shard),
+            (route, Some(door)) => lock(door).admit(route, None),
+            (Route::Shard { shard, .. }, None) => Entry::at(shard),
+            (Route::New(opening), None) => Entry::at(opening.home()),
+            (Route::Unknown(stranger), None) => Entry::at(stranger.home()),
         }
     }
 
@@ -362,10 +371,10 @@ impl<R: Runtime, S: Service> Shared<R, S> {
 
     fn tell_census(&self, number: u16, state: &mut State) {
         let census: Census = state.endpoint.layer().census();
-        if let Some(gate) = &self.gate
+        if let Some(door) = self.door()
             && census != state.census
         {
-            lock(&gate.door).tell(number, census);
+            lock(door).tell(number, census);
             state.census = census;
         }
     }

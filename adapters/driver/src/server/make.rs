@@ -207,8 +207,7 @@ pub(super) fn make<R: Runtime, S: Service>(
     options.host.receive_timeout = timeouts.receive;
     options.host.close_timeout = timeouts.close;
     let clock = Clock::start(&runtime);
-    let sessionful = options.binding.reliable.is_some()
-        || matches!(&options.binding.security, Security::Message { session: true, .. });
+    let sessionful = options.binding.is_sessionful();
     let count = shards_for(&options, sessionful);
     let secret = seeds().map_err(ServeError::Random)?[0];
     let router = Router::new(ShardKey::new(secret), count, options.binding.limits.clone());
@@ -231,7 +230,7 @@ pub(super) fn make<R: Runtime, S: Service>(
         }));
     }
     let host = host(&options, count)?;
-    let gate = sessionful.then(|| gate(&options, router, count));
+    let gate = (sessionful || options.binding.is_stateless()).then(|| gate(&options, router, count, sessionful));
     Ok(Arc::new(Shared {
         runtime,
         clock,
@@ -251,8 +250,12 @@ pub(super) fn make<R: Runtime, S: Service>(
     }))
 }
 
-fn gate(options: &ServerOptions, router: Router, shards: u32) -> Gate {
-    let secure = matches!(options.binding.security, Security::Message { .. });
+/// `sessionful`: are there books to be kept? A token that carries its conversation takes no seat.
+fn gate(options: &ServerOptions, router: Router, shards: u32, sessionful: bool) -> Gate {
+    if !sessionful {
+        return Gate { router, door: None };
+    }
+    let secure = matches!(options.binding.security, Security::Message { .. }) && !options.binding.is_stateless();
     let settings = DoorSettings {
         max_pending_sessions: options.security.max_pending_sessions,
         max_pending_channels: options.binding.reliable.as_ref().map_or(4, |reliable| reliable.max_pending_channels),
@@ -264,7 +267,7 @@ fn gate(options: &ServerOptions, router: Router, shards: u32) -> Gate {
     let names = vec![NameSlot::default(); 2 * SEATS * shards as usize];
     let door = Door::new(router.clone(), settings, books, names);
     // There are as many books as shards.
-    let door = Mutex::new(door.unwrap_or_else(|misfit| unreachable!("{misfit}")));
+    let door = Some(Mutex::new(door.unwrap_or_else(|misfit| unreachable!("{misfit}"))));
     Gate { router, door }
 }
 

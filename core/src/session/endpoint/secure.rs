@@ -32,7 +32,9 @@ pub(super) fn full(room: Option<u32>, claimed: usize) -> Option<u16> {
 
 /// Secure conversations, as a service's endpoint stands on them.
 ///
-/// A conversation waits to be accepted from its first message on, and its messages wait with it.
+/// A conversation waits to be accepted from its first message on, and its messages wait with it. In cookie mode
+/// ([`Binding::require_cancellation`](crate::secure::Binding::require_cancellation) off) the service keeps nothing of a conversation,
+/// and sees messages without a session: one channel, as WCF's listener has one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SecureLayer<
     P,
@@ -47,6 +49,8 @@ pub struct SecureLayer<
     used: Vec<Used, SESSIONS>,
     inbox: Deque<(SessionId, Exchange), EXCHANGES>,
     room: Option<u32>,
+    /// In cookie mode: the one channel was accepted.
+    opened: bool,
 }
 
 impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: usize, const REPLAY: usize, B: Backend>
@@ -62,7 +66,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
             language: acceptor.settings().language,
             addressed: true,
         };
-        Self { acceptor, wording, used: Vec::new(), inbox: Deque::new(), room: None }
+        Self { acceptor, wording, used: Vec::new(), inbox: Deque::new(), room: None, opened: false }
     }
 
     /// The acceptor, to be read.
@@ -100,7 +104,7 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     type Refused = Misuse;
 
     fn sessionful(&self) -> bool {
-        true
+        !self.acceptor.is_stateless()
     }
 
     fn set_room(&mut self, room: Option<u32>) {
@@ -128,7 +132,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         }
         let heard = match self.acceptor.receive(now, from, credentials, message)? {
             Incoming::Request { session, two_way, opened } => {
-                if !self.used.iter().any(|used| used.id == session) {
+                let stateless = self.acceptor.is_stateless();
+                if !stateless && !self.used.iter().any(|used| used.id == session) {
                     let used = Used { id: session, accepted: false, cancelled: false, told: false, gone: None };
                     // As many as the acceptor has sessions, and those that are gone are told before more come.
                     let _ = self.used.push(used);
@@ -136,7 +141,8 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
                 }
                 // Room was seen above.
                 let _ = self.inbox.push_back((session, from));
-                let kept = Kept { owner: Owner::Secure(session), number: u64::from(from.0) };
+                let owner = if stateless { Owner::Datagram } else { Owner::Secure(session) };
+                let kept = Kept { owner, number: u64::from(from.0) };
                 return Ok(LayerHeard::Message(Delivered { kept, message: message_in(&opened), two_way }));
             }
             heard @ (Incoming::Issued(_) | Incoming::Renewed(_) | Incoming::Cancelled(_) | Incoming::Refused(_)) => {
@@ -191,6 +197,12 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     }
 
     fn accept(&mut self) -> Option<Owner> {
+        if self.acceptor.is_stateless() {
+            // One channel, as soon as there is a message.
+            let first = !self.opened && !self.inbox.is_empty();
+            self.opened |= first;
+            return first.then_some(Owner::Datagram);
+        }
         let used = self.used.iter_mut().find(|used| !used.accepted && used.gone.is_none())?;
         used.accepted = true;
         let id = used.id;
@@ -199,9 +211,15 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
     }
 
     fn take(&mut self, _: Instant, owner: Owner) -> Option<Kept> {
-        let Owner::Secure(id) = owner else { return None };
-        let (_, exchange) = self.inbox.iter().find(|(session, _)| *session == id).copied()?;
-        self.inbox.retain(|(_, other)| *other != exchange);
+        let exchange = match owner {
+            Owner::Datagram => self.inbox.pop_front()?.1,
+            Owner::Secure(id) => {
+                let (_, exchange) = self.inbox.iter().find(|(session, _)| *session == id).copied()?;
+                self.inbox.retain(|(_, other)| *other != exchange);
+                exchange
+            }
+            Owner::Reliable(_) => return None,
+        };
         Some(Kept { owner, number: u64::from(exchange.0) })
     }
 
