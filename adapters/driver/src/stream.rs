@@ -1,14 +1,19 @@
 //! A connection, plain or protected, and its face to hyper.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::TlsStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
+
+use crate::Runtime;
+use crate::timing::sleep;
 
 /// Octets moved from a socket at once.
 const CHUNK: usize = 8 * 1024;
@@ -139,23 +144,48 @@ impl Progress {
     }
 }
 
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How long the other side may take nothing of what is written.
+pub(crate) struct Patience {
+    begin: Box<dyn Fn() -> Waiting + Send>,
+    waiting: Option<Waiting>,
+}
+
+impl Patience {
+    pub(crate) fn new<R: Runtime>(runtime: &R, limit: Duration) -> Self {
+        let runtime = runtime.clone();
+        let begin = move || {
+            let runtime = runtime.clone();
+            Box::pin(async move { sleep(&runtime, limit).await }) as Waiting
+        };
+        Self { begin: Box::new(begin), waiting: None }
+    }
+
+    fn lost(&mut self, cx: &mut Context<'_>) -> bool {
+        self.waiting.get_or_insert_with(&self.begin).as_mut().poll(cx).is_ready()
+    }
+}
+
 /// The face to hyper.
 pub(crate) struct HyperStream<S> {
     stream: S,
     /// A server's.
     progress: Option<Arc<Progress>>,
+    patience: Option<Patience>,
     /// Hyper refused a head with this status; its words were held back.
     refused: Option<u16>,
 }
 
 impl<S> HyperStream<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, progress: None, refused: None }
+        Self { stream, progress: None, patience: None, refused: None }
     }
 
-    /// Of a server, which words what hyper refuses by itself: hyper says the status only.
-    pub(crate) fn of_server(stream: S, progress: Arc<Progress>) -> Self {
-        Self { stream, progress: Some(progress), refused: None }
+    /// Of a server, which words what hyper refuses by itself, for hyper says the status only, and which does not wait for ever for a
+    /// client to read.
+    pub(crate) fn of_server(stream: S, progress: Arc<Progress>, patience: Patience) -> Self {
+        Self { stream, progress: Some(progress), patience: Some(patience), refused: None }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -173,6 +203,20 @@ impl<S> HyperStream<S> {
         }
         let status = octets.strip_prefix(b"HTTP/1.1 ")?.first_chunk::<3>()?;
         std::str::from_utf8(status).ok()?.parse().ok().filter(|status| (400..500).contains(status))
+    }
+}
+
+impl<S> HyperStream<S> {
+    fn unless_stalled<T>(&mut self, outcome: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let Some(patience) = &mut self.patience else { return outcome };
+        if outcome.is_ready() {
+            patience.waiting = None;
+            outcome
+        } else if patience.lost(cx) {
+            Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -199,11 +243,13 @@ impl<S: AsyncWrite + Unpin> Write for HyperStream<S> {
         if self.refused.is_some() {
             return Poll::Ready(Ok(octets.len()));
         }
-        Pin::new(&mut self.stream).poll_write(cx, octets)
+        let written = Pin::new(&mut self.stream).poll_write(cx, octets);
+        self.unless_stalled(written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        ready!(self.unless_stalled(flushed, cx))?;
         if let Some(progress) = &self.progress {
             progress.flushed();
         }

@@ -17,7 +17,8 @@ pub struct Limits {
     /// Time for a request's head, which is answered with 408 afterwards; for a connection to be idle before it; and for a TLS
     /// handshake. Default 30 s.
     pub head: Duration,
-    /// Time for a request's body, which is answered with 408 afterwards. Default 60 s.
+    /// Time for a request's body, which is answered with 408 afterwards; and for a client that takes nothing of an answer, whose
+    /// connection ends afterwards. Default 60 s.
     pub body_time: Duration,
     /// Time that open exchanges get to finish once the server is told to stop. Default 10 s, as WCF's close timeout of
     /// a self-hosted service.

@@ -27,7 +27,7 @@ use super::refusal::Refusal;
 use super::{HttpRequest, HttpResponse, Limits, MAX_HEAD};
 use crate::Runtime;
 use crate::group::{Group, Membership};
-use crate::stream::{HyperStream, Peeked, Progress, Transport};
+use crate::stream::{HyperStream, Patience, Peeked, Progress, Transport};
 use crate::timing::{HyperTimer, sleep, within};
 use crate::tls::ServerTls;
 
@@ -204,7 +204,9 @@ async fn requests<R, H, F>(
     let limits = &shared.limits;
     let mut builder = http1::Builder::new();
     builder.timer(HyperTimer(shared.runtime.clone())).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
-    let mut connection = builder.serve_connection(HyperStream::of_server(stream, Arc::clone(&progress)), service);
+    let patience = Patience::new(&shared.runtime, limits.body_time);
+    let stream = HyperStream::of_server(stream, Arc::clone(&progress), patience);
+    let mut connection = builder.serve_connection(stream, service);
     let mut finish = pin!(group.asked_to_finish());
     let mut finishing = false;
     let ended = poll_fn(|cx| {

@@ -104,13 +104,13 @@ pub(crate) async fn a_connection_that_the_server_ends_is_not_used_again<R: Runti
         assert_eq!(client.exchange(&ContentHeaders::soap12(), "<s/>", 100).await.unwrap().status, 202);
     }
     // One that says nothing of it, but closes when nothing came for a while.
-    let limits = Limits { head: Duration::from_millis(50), ..Limits::default() };
+    let limits = Limits { head: Duration::from_millis(300), ..Limits::default() };
     let server = Running::echo(&runtime, limits, None).await;
     let client = server.client();
     for connection in 1..4 {
         let reply = client.exchange(&ContentHeaders::soap12(), "<s/>", 100).await.unwrap();
         assert_eq!(text(&reply.body), format!("{connection} /probe  <s/>"));
-        sleep(&runtime, Duration::from_millis(200)).await;
+        sleep(&runtime, Duration::from_millis(600)).await;
     }
 }
 

@@ -10,7 +10,7 @@ use soap_session_driver::Runtime;
 use soap_session_driver::http::{HttpResponse, Limits, MAX_HEAD};
 use std::io::Write as _;
 
-use crate::world::{Running, read_all, sleep};
+use crate::world::{Counted, Running, read_all, sleep};
 
 const SOAP: &str = "Content-Type: application/soap+xml; charset=utf-8\r\n";
 
@@ -164,10 +164,10 @@ fn table() -> Vec<Row> {
             chunked(),
             b"ffffffffffff\r\naaaa",
             408,
-            "The message was not here within 200 ms.",
+            "The message was not here within 500 ms.",
         ),
         row("chunks that are none", chunked(), b"zz\r\n", 400, BAD_BODY),
-        row("half a body", sized(SOAP, &body), b"<s", 408, "The message was not here within 200 ms."),
+        row("half a body", sized(SOAP, &body), b"<s", 408, "The message was not here within 500 ms."),
         row("an unknown encoding", encoded("br", &body), &body, 415, unknown),
         row("an encoding in another", encoded("gzip, gzip", &body), &body, 415, unknown),
         row(
@@ -200,8 +200,8 @@ fn table() -> Vec<Row> {
 pub(crate) async fn hostile_requests<R: Runtime>(runtime: R) {
     let limits = Limits {
         body: 64,
-        head: Duration::from_millis(200),
-        body_time: Duration::from_millis(200),
+        head: Duration::from_millis(500),
+        body_time: Duration::from_millis(500),
         path: Some("/calculator".to_owned()),
         expected: Some(SoapVersion::Soap12),
         ..Limits::default()
@@ -256,7 +256,7 @@ pub(crate) async fn slow_requests<R: Runtime>(runtime: R) {
         }
         written += 1;
     }
-    assert!(written < 40, "{written} octets in 200 ms");
+    assert!(written < 400, "{written} octets in 200 ms");
     server.still_serves("slow loris").await;
 
     let answer = server.raw(&format!("{head}\r\nab")).await;
@@ -332,4 +332,37 @@ pub(crate) async fn clients_that_go_away<R: Runtime>(runtime: R) {
     }
     // A server whose clients are gone has nothing to wait for.
     server.stop().await;
+}
+
+pub(crate) async fn clients_that_do_not_read<R: Runtime>(runtime: Counted<R>) {
+    let limits = Limits { body_time: Duration::from_millis(200), ..Limits::default() };
+    let long = vec![b'a'; 20_000_000];
+    let server = Running::start(&runtime, limits, None, move |_| {
+        std::future::ready(HttpResponse::reply("text/xml", long.clone()))
+    })
+    .await;
+    let idle = runtime.tasks();
+    let mut stream = server.connect().await;
+    stream.write_all([sized(SOAP, b"<s/>").as_bytes(), b"<s/>"].concat().as_slice()).await.unwrap();
+    while runtime.tasks() == idle {
+        futures_lite::future::yield_now().await;
+    }
+    // One that reads slowly gets all of it, however long it takes.
+    let mut slow = server.connect().await;
+    slow.write_all([sized(SOAP, b"<s/>").as_bytes(), b"<s/>"].concat().as_slice()).await.unwrap();
+    let (mut got, mut part) = (0, vec![0; 500_000]);
+    loop {
+        match slow.read(&mut part).await.unwrap() {
+            0 => break,
+            octets => got += octets,
+        }
+        sleep(&runtime, Duration::from_millis(10)).await;
+    }
+    assert!(got > 20_000_000, "{got}");
+    drop(slow);
+    // The other's connection has ended meanwhile, and its task.
+    while runtime.tasks() > idle {
+        sleep(&runtime, Duration::from_millis(1)).await;
+    }
+    drop(stream);
 }

@@ -180,7 +180,7 @@ pub(crate) async fn the_wrong_protocol<R: Runtime>(runtime: R) {
 }
 
 pub(crate) async fn slow_handshakes<R: Runtime>(runtime: R) {
-    let limits = Limits { head: Duration::from_millis(200), drain: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { head: Duration::from_millis(500), drain: Duration::from_millis(100), ..Limits::default() };
     let server = Running::echo(&runtime, limits, Some(server_tls("tls/server"))).await;
     for begin in [&b""[..], b"\x16", b"\x16\x03\x01\x02\x00\x01"] {
         let mut stream = server.connect().await;

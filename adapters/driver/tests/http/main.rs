@@ -48,7 +48,8 @@ on_both! {
         hostile_requests
         slow_requests
         pipelined_requests
-        clients_that_go_away;
+        clients_that_go_away
+        clients_that_do_not_read;
     answers:
         hostile_answers
         answers_that_are_no_soap;
