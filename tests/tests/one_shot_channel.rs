@@ -514,3 +514,29 @@ fn a_close_waits_for_the_calls_under_way() {
     assert_eq!(world.hear(sent[0].0, &answers[0].2), format!("reply {BODY}"));
     assert_eq!((world.client_sends(), world.state()), (vec![], State::Closed));
 }
+
+#[test]
+fn calls_that_were_given_up_take_no_room() {
+    let timeouts = Timeouts { send: Some(Duration::from_secs(3)), ..Timeouts::default() };
+    let mut world = World::new(client(&any(), timeouts), layer(&any()), OPERATIONS);
+    for round in 0..9 {
+        let (_, sent) = world.call(ECHO, BODY);
+        match round % 3 {
+            0 => world.client.exchange_failed(world.now, sent[0].0),
+            1 => world.pass(Duration::from_secs(3)),
+            _ => drop(world.hear(sent[0].0, &[])),
+        }
+        assert_eq!((world.client_sends(), world.client.calls()), (vec![], 0));
+    }
+    assert_eq!(world.done(ECHO, BODY), (format!("reply {BODY}"), 200));
+    // A client that goes away leaves nothing behind at the service either.
+    world.answers = false;
+    for _ in 0..9 {
+        let (_, sent) = world.call(ECHO, BODY);
+        assert_eq!(world.serve(sent[0].0, &sent[0].2), []);
+        world.endpoint.exchange_failed(sent[0].0);
+        world.client.exchange_failed(world.now, sent[0].0);
+        world.finish();
+    }
+    assert_eq!((world.service_sends(), world.host.calls()), (vec![], 0));
+}

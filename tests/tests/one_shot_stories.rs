@@ -1,10 +1,12 @@
-//! Our one-shot client, and our service as its endpoint has it, in the place of the recorded ones: with their randomness they
-//! send what was sent, and they take what was taken.
+//! Our one-shot client as its channel has it, and our service as its endpoint has it, in the place of the recorded ones: with their
+//! randomness they send what was sent, and they take what was taken.
 
-use soap_session_core::secure::{
-    Exchange, Failure, OneShotClient, OneShotService, OneShotSettings, Received, Refusal, UserCredential,
+use soap_session_core::lifetime::{CommunicationState, Timeouts};
+use soap_session_core::secure::{Exchange, OneShotClient, OneShotService, OneShotSettings, Refusal, UserCredential};
+use soap_session_core::session::{
+    Answered, ChannelAction, ChannelError, ChannelEvent, ChannelHeard, ClientChannel, Delivered, LayerAction,
+    LayerHeard, OneShotLayer, OperationUse, Owner, ServiceLayer,
 };
-use soap_session_core::session::{Delivered, LayerAction, LayerHeard, OneShotLayer, Owner, ServiceLayer};
 use soap_session_core::time::{Instant, Wall};
 use soap_session_tests::actors::{Recorded, Said};
 use soap_session_tests::dom::Node;
@@ -14,11 +16,15 @@ use soap_session_tests::wire::{body, created, header, ivs, message_nonces, tree,
 use soap_session_tests::{Message, Verdict};
 
 type Client = OneShotClient<Script, 4, 64>;
+type Channel = ClientChannel<Said, Script, 4, 64>;
 type Service = OneShotLayer<Said, Script, 4, 64>;
 
 /// Stories beside the cases, with the fault that each request met with.
 const STORIES: [&str; 2] =
     ["wcf-stories/oneshot-client-clock-minus-600s", "wcf-stories/oneshot-client-clock-plus-600s"];
+
+/// The clocks of the recorded sides differ.
+const FOREVER: Timeouts = Timeouts { open: None, close: None, send: None, receive: None };
 
 const ZERO: Wall = Wall { unix_ms_at_zero: 0 };
 
@@ -44,7 +50,7 @@ struct Play<'s> {
     story: &'s Story,
     keys: Recorded,
     script: Script,
-    client: Client,
+    to: String,
     service: Service,
     equal: u32,
     wrong: Vec<String>,
@@ -54,12 +60,11 @@ impl<'s> Play<'s> {
     fn new(story: &'s Story) -> Self {
         let script = Script::default();
         let to = header(&tree(story.request(story.turns[0].number)), "To");
-        let user = UserCredential::new("alice", "wonder");
         let settings = OneShotSettings { language: "", ..OneShotSettings::default() };
         Self {
             story,
             keys: story.keyring(),
-            client: Client::new(story.client.binding(), &to, user, ZERO, script.clone()).expect("a client"),
+            to,
             service: Service::new(OneShotService::new(story.server.binding(), settings, ZERO, script.clone())),
             script,
             equal: 0,
@@ -80,7 +85,8 @@ impl<'s> Play<'s> {
         self.wrong.push(format!("{} {what}: byte {at}\n  {}\n  {}", self.story.name, show(ours), show(theirs)));
     }
 
-    fn client_sends(&mut self, turn: &Turn) -> Exchange {
+    /// A client of this one request: what the recorded one drew before is not known.
+    fn client_sends(&mut self, turn: &Turn) -> (Channel, Exchange) {
         let message = self.story.request(turn.number);
         let tree = tree(message);
         let binding = self.story.client.binding();
@@ -94,17 +100,30 @@ impl<'s> Play<'s> {
         // One-way messages draw a MessageID and do not send it.
         pieces.push(if said.two_way { urn(&header(&tree, "MessageID")) } else { vec![0; 16] });
         pieces.extend(ivs(message, binding.suite));
+        let user = UserCredential::new("alice", "wonder");
+        // What it draws for its own Ids is made up: they are the recorded ones.
+        let mut client = Client::new(binding, &self.to, user, ZERO, self.script.clone()).expect("a client");
         self.script.say(pieces);
-        self.client.continue_ids(id_in(&tree, "EncryptedKey").expect("an Id"));
+        client.continue_ids(id_in(&tree, "EncryptedKey").expect("an Id"));
         if let Some(ids) = id_in(&tree, "UsernameToken").or_else(|| id_in(&tree, "BinarySecurityToken")) {
-            self.client.continue_user_ids(ids);
+            client.continue_user_ids(ids);
         }
         let now = at(created(&tree).expect("a time stamp"));
         let mut out = vec![0; 32_768];
-        let (exchange, len) = self.client.seal_request(now, &self.keys, &said, &mut out).expect("it can be sealed");
+        let mut channel = Channel::over_one_shot(client, FOREVER);
+        let operation = if said.two_way { OperationUse::new("Any") } else { OperationUse::one_way("Any") };
+        channel.call(now, operation, said.clone()).map_err(|(_, refused)| refused).expect("it opens");
+        let opened = channel.poll(now, &self.keys, &mut out);
+        assert!(matches!(opened, ChannelAction::Event(ChannelEvent::Opened)), "{opened:?}");
+        let ChannelAction::Transmit { exchange: Some(exchange), action, message: ours } =
+            channel.poll(now, &self.keys, &mut out)
+        else {
+            panic!("it can be sealed")
+        };
+        assert_eq!(action, said.action.as_bytes());
         assert_eq!(self.script.left(), 0, "{}: recorded draws were not asked for", self.story.name);
-        self.compare(&message.file, &out[..len], &message.bytes);
-        exchange
+        self.compare(&message.file, ours, &message.bytes);
+        (channel, exchange)
     }
 
     /// The service hears a request again, or for the first time: as a layer for its endpoint.
@@ -160,18 +179,30 @@ impl<'s> Play<'s> {
         }
     }
 
-    fn client_hears(&mut self, turn: &Turn, exchange: Exchange) {
+    fn client_hears(&mut self, turn: &Turn, mut channel: Channel, exchange: Exchange) {
         let reply = self.story.reply(turn.reply.expect("every exchange has its answer"));
         let mut bytes = reply.bytes.clone();
-        let now = if reply.is_secured() { created(&tree(reply)).expect("a time stamp") } else { turn.received_at };
-        match (turn.verdict, self.client.open_reply(at(now), exchange, &self.keys, &mut bytes)) {
-            (Verdict::Accepted, Ok(Received::Reply(opened))) => assert_eq!(opened.body.of(&bytes), body(reply)),
-            (Verdict::Accepted, Ok(Received::Accepted)) => assert!(reply.bytes.is_empty()),
-            (Verdict::Refused, Ok(Received::Failed(Failure::Fault(fault)))) => assert!(!fault.secured),
+        let now = at(if reply.is_secured() { created(&tree(reply)).expect("a time stamp") } else { turn.received_at });
+        let mut state = CommunicationState::Opened;
+        match (turn.verdict, channel.receive(now, Some(exchange), &self.keys, &mut bytes)) {
+            (
+                Verdict::Accepted,
+                ChannelHeard::Reply { message, .. } | ChannelHeard::Fault { message: Some(message), .. },
+            ) => assert_eq!(message.body.of(&bytes), body(reply)),
+            (Verdict::Accepted, ChannelHeard::Protocol) => {
+                assert!(reply.bytes.is_empty());
+                let told = channel.poll(now, &self.keys, &mut []);
+                assert!(matches!(told, ChannelAction::Event(ChannelEvent::CallDone(_, Ok(Answered::Accepted)))));
+            }
+            (Verdict::Refused, ChannelHeard::Failed { error: ChannelError::UnsecuredFault(fault), .. }) => {
+                assert!(!fault.secured);
+                state = CommunicationState::Faulted;
+            }
             (verdict, heard) => {
                 self.wrong.push(format!("{} {}: {verdict:?}, and we hear {heard:?}", self.story.name, reply.file));
             }
         }
+        assert_eq!((channel.calls(), channel.state()), (0, state), "{}", reply.file);
     }
 }
 
@@ -184,12 +215,11 @@ fn recorded_one_shot_messages_are_sent_and_taken_in_both_roles() {
         assert!(!story.turns.is_empty(), "{name}");
         let mut play = Play::new(&story);
         for turn in &story.turns {
-            let exchange = play.client_sends(turn);
+            let (channel, exchange) = play.client_sends(turn);
             play.service_answers(turn, exchange);
-            play.client_hears(turn, exchange);
+            play.client_hears(turn, channel, exchange);
             messages += 2;
         }
-        assert_eq!(play.client.waiting(), 0);
         println!("{name}: {} of {} messages byte for byte", play.equal, story.turns.len() * 2);
         equal += play.equal;
         wrong.extend(play.wrong);
