@@ -110,3 +110,15 @@ fn whole<D, B: BufRead>(opened: (Bytes, D), rest: impl Fn(D) -> B) -> Result<Byt
 fn has_zlib_header(octets: &[u8]) -> bool {
     octets.first_chunk::<2>().is_some_and(|head| head[0] & 0x0f == 8 && u16::from_be_bytes(*head) % 31 == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{EncodingProblem, unpack};
+
+    #[test]
+    fn what_is_too_long_is_not_unpacked_to_its_end() {
+        // It has none.
+        let refused = unpack(std::io::repeat(b'a'), 64).map(|(text, _)| text);
+        assert_eq!(refused, Err(EncodingProblem::TooLong { limit: 64 }));
+    }
+}

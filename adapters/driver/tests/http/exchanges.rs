@@ -8,7 +8,7 @@ use soap_session_core::soap::SoapVersion;
 use soap_session_driver::Runtime;
 use soap_session_driver::http::{ContentHeaders, HttpClient, HttpError, HttpResponse, Limits, SOAP12};
 
-use crate::world::{LOCAL, Running, canned, run, sleep, text};
+use crate::world::{Counted, LOCAL, Running, canned, run, sleep, text};
 
 pub(crate) async fn a_message_goes_and_its_answer_comes<R: Runtime>(runtime: R) {
     let server = Running::echo(&runtime, Limits::default(), None).await;
@@ -163,7 +163,7 @@ pub(crate) async fn no_more_connections_are_served_than_allowed<R: Runtime>(runt
     assert_eq!(busy.1.load(Ordering::SeqCst), 2);
 }
 
-pub(crate) async fn giving_an_exchange_up_is_seen_by_the_server<R: Runtime>(runtime: R) {
+pub(crate) async fn giving_an_exchange_up_is_seen_by_the_server<R: Runtime>(runtime: Counted<R>) {
     struct Told(async_channel::Sender<&'static str>);
     impl Drop for Told {
         fn drop(&mut self) {
@@ -187,6 +187,37 @@ pub(crate) async fn giving_an_exchange_up_is_seen_by_the_server<R: Runtime>(runt
     };
     futures_lite::future::or(exchange, async { assert_eq!(told.recv().await, Ok("arrived")) }).await;
     assert_eq!(told.recv().await, Ok("dropped"));
+
+    // A server that does not even read.
+    let listener = runtime.listen(LOCAL).await.unwrap();
+    let url = format!("http://{}/", runtime.local_addr(&listener).unwrap());
+    let client = HttpClient::new(runtime.clone(), &url, None).unwrap();
+    // The server's.
+    let tasks = 1;
+    while runtime.tasks() > tasks {
+        sleep(&runtime, Duration::from_millis(1)).await;
+    }
+    let exchange = async {
+        let _ = client.exchange(&headers, vec![b'a'; 20_000_000], 100).await;
+    };
+    let give_up = async {
+        let stream = runtime.accept(&listener).await.unwrap();
+        sleep(&runtime, Duration::from_millis(50)).await;
+        assert_eq!(runtime.tasks(), tasks + 1);
+        stream
+    };
+    let stream = futures_lite::future::or(
+        async {
+            exchange.await;
+            panic!("it was answered")
+        },
+        give_up,
+    )
+    .await;
+    while runtime.tasks() > tasks {
+        sleep(&runtime, Duration::from_millis(1)).await;
+    }
+    drop(stream);
 }
 
 pub(crate) async fn what_cannot_be_sent_is_refused<R: Runtime>(runtime: R) {

@@ -57,7 +57,7 @@ fn not_expected(content_type: &str) -> String {
 /// Of a server that takes SOAP 1.2 messages of up to 64 octets at `/calculator`.
 fn table() -> Vec<Row> {
     let body = b"<s/>".to_vec();
-    let long = vec![b'a'; 65];
+    let (long, longer) = (vec![b'a'; 65], vec![b'a'; 800_000]);
     let row =
         |name, head: String, body: &[u8], status, text: &str| Row(name, head, body.to_vec(), status, text.to_owned());
     let typed = |content_type: &str| sized(&format!("Content-Type: {content_type}\r\n"), &body);
@@ -136,6 +136,14 @@ fn table() -> Vec<Row> {
             &long,
             413,
             "The message has 65 octets; at most 64 are taken.",
+        ),
+        // Closed at once with all of that unread, the connection would be reset before the client sees why.
+        row(
+            "a body that announces too much, and comes",
+            sized(SOAP, &longer),
+            &longer,
+            413,
+            "The message has 800000 octets; at most 64 are taken.",
         ),
         row(
             "a body that announces very much",
@@ -365,4 +373,19 @@ pub(crate) async fn clients_that_do_not_read<R: Runtime>(runtime: Counted<R>) {
         sleep(&runtime, Duration::from_millis(1)).await;
     }
     drop(stream);
+}
+
+pub(crate) async fn who_is_refused_may_finish_what_he_says<R: Runtime>(runtime: R) {
+    let server = Running::echo(&runtime, Limits { body: 64, ..Limits::default() }, None).await;
+    let (body, moment) = (vec![b'a'; 100_000], Duration::from_millis(50));
+    let mut stream = server.connect().await;
+    stream.write_all(post(&format!("{SOAP}Content-Length: 300000\r\n")).as_bytes()).await.unwrap();
+    // Not everybody reads before he has said all. A server that closed at once would reset the connection, and what it has
+    // answered would be lost with it on some systems.
+    for _ in 0..3 {
+        stream.write_all(&body).await.unwrap();
+        sleep(&runtime, moment).await;
+    }
+    let answer = read_all(stream).await;
+    assert!(answer.ends_with("The message has 300000 octets; at most 64 are taken."), "{answer}");
 }

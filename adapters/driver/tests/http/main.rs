@@ -49,7 +49,8 @@ on_both! {
         slow_requests
         pipelined_requests
         clients_that_go_away
-        clients_that_do_not_read;
+        clients_that_do_not_read
+        who_is_refused_may_finish_what_he_says;
     answers:
         hostile_answers
         answers_that_are_no_soap;
