@@ -519,7 +519,7 @@ fn a_close_waits_for_the_calls_under_way() {
 fn calls_that_were_given_up_take_no_room() {
     let timeouts = Timeouts { send: Some(Duration::from_secs(3)), ..Timeouts::default() };
     let mut world = World::new(client(&any(), timeouts), layer(&any()), OPERATIONS);
-    for round in 0..9 {
+    for round in 0..18 {
         let (_, sent) = world.call(ECHO, BODY);
         match round % 3 {
             0 => world.client.exchange_failed(world.now, sent[0].0),
