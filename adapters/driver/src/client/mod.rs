@@ -148,16 +148,19 @@ impl<R: Runtime> Client<R> {
         let until = Deadline::within(shared.now(), shared.timeouts.send);
         let answered = loop {
             let room = shared.room.listen();
-            let begun = shared.tell(|state, now| {
+            let begun = shared.tell(|state, now| -> Result<_, Box<(Letter, CallRefused)>> {
                 let (tell, answered) = oneshot::channel();
-                state.channel.call(now, operation, letter).map(|call| {
-                    state.calls.insert(call, Waiter::new(tell));
-                    answered
-                })
+                let call = state.channel.call(now, operation, letter).map_err(Box::new)?;
+                state.calls.insert(call, Waiter::new(tell));
+                Ok(answered)
             });
             match begun {
                 Ok(answered) => break answered,
-                Err((back, refused @ CallRefused::TooManyCalls { .. })) => {
+                Err(refused) => {
+                    let (back, refused) = *refused;
+                    if !matches!(refused, CallRefused::TooManyCalls { .. }) {
+                        return Err(CallError::Refused(refused));
+                    }
                     letter = back;
                     let waited = async {
                         room.await;
@@ -171,7 +174,6 @@ impl<R: Runtime> Client<R> {
                         return Err(CallError::Refused(refused));
                     }
                 }
-                Err((_, refused)) => return Err(CallError::Refused(refused)),
             }
         };
         answered.await.unwrap_or_else(|_| Err(CallError::Failed(Failed::gone())))

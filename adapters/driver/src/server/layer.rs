@@ -50,20 +50,21 @@ pub(super) enum Layer {
 pub(super) enum Heard {
     NotSoap(SoapError),
     OneShot(Refusal),
-    Secure(Incoming),
-    Reliable(ServiceHeard),
+    Secure(Box<Incoming>),
+    Reliable(Box<ServiceHeard>),
 }
 
 impl Heard {
     /// Was something opened?
-    pub(super) const fn outcome(&self) -> Outcome {
-        match self {
-            Self::Secure(Incoming::Issued(_) | Incoming::Renewed(_))
-            | Self::Reliable(ServiceHeard::Conversation(_) | ServiceHeard::Session { session: Some(_), .. }) => {
-                Outcome::Opened
+    pub(super) fn outcome(&self) -> Outcome {
+        let opened = match self {
+            Self::NotSoap(_) | Self::OneShot(_) => false,
+            Self::Secure(heard) => matches!(**heard, Incoming::Issued(_) | Incoming::Renewed(_)),
+            Self::Reliable(heard) => {
+                matches!(**heard, ServiceHeard::Conversation(_) | ServiceHeard::Session { session: Some(_), .. })
             }
-            Self::NotSoap(_) | Self::OneShot(_) | Self::Secure(_) | Self::Reliable(_) => Outcome::Refused,
-        }
+        };
+        if opened { Outcome::Opened } else { Outcome::Refused }
     }
 }
 
@@ -71,11 +72,16 @@ impl fmt::Display for Heard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSoap(error) => write!(f, "not taken: {error}"),
-            Self::OneShot(refusal) | Self::Secure(Incoming::Refused(refusal)) => write!(f, "refused: {refusal}"),
-            Self::Secure(heard) => write!(f, "{heard:?}"),
-            Self::Reliable(ServiceHeard::NotRead(why)) => write!(f, "refused: {why}"),
-            Self::Reliable(ServiceHeard::Conversation(id)) => write!(f, "conversation {}", id.0),
-            Self::Reliable(ServiceHeard::Session { heard, .. }) => write!(f, "{heard:?}"),
+            Self::OneShot(refusal) => write!(f, "refused: {refusal}"),
+            Self::Secure(heard) => match &**heard {
+                Incoming::Refused(refusal) => write!(f, "refused: {refusal}"),
+                heard => write!(f, "{heard:?}"),
+            },
+            Self::Reliable(heard) => match &**heard {
+                ServiceHeard::NotRead(why) => write!(f, "refused: {why}"),
+                ServiceHeard::Conversation(id) => write!(f, "conversation {}", id.0),
+                ServiceHeard::Session { heard, .. } => write!(f, "{heard:?}"),
+            },
         }
     }
 }
@@ -166,9 +172,15 @@ impl ServiceLayer<Letter> for Layer {
         Ok(match self {
             Self::Plain(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::NotSoap),
             Self::OneShot(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::OneShot),
-            Self::Secure(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Secure),
-            Self::Reliable(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
-            Self::Unsecured(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
+            Self::Secure(layer) => {
+                heard(layer.receive(now, from, credentials, message)?, |heard| Heard::Secure(Box::new(heard)))
+            }
+            Self::Reliable(layer) => {
+                heard(layer.receive(now, from, credentials, message)?, |heard| Heard::Reliable(Box::new(heard)))
+            }
+            Self::Unsecured(layer) => {
+                heard(layer.receive(now, from, credentials, message)?, |heard| Heard::Reliable(Box::new(heard)))
+            }
         })
     }
 
