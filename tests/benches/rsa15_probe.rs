@@ -1,6 +1,6 @@
 //! What a service's time tells of a key that was wrapped by RSA 1.5: for every fault, the time until it is refused, as a ratio to
 //! that of a good key that is not the message's, measured in turns within one run. Beside the unwrapping alone stand whole
-//! requests of 64 KiB, in which a fault that stopped early would spare the decryption.
+//! requests of 32 KiB, in which a fault that stopped early would spare the decryption.
 //!
 //! The last three rows can be told from a wrapped key by anybody: that they take less time tells nothing of the padding.
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
@@ -10,7 +10,7 @@ use soap_session_tests::rsa15::{Probe, Target, bindings, probes, service_key};
 use std::hint::black_box;
 use std::time::Instant;
 
-const BODY: usize = 65_536;
+const BODY: usize = 32_768;
 const ROUNDS: usize = 301;
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -18,13 +18,17 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// Median microseconds of each probe; in every round another one comes first.
+/// Median microseconds of each probe; in every round they come in another order, so that none has the same one before it.
 fn measure(probes: &[Probe], mut ask: impl FnMut(usize) -> f64) -> Vec<f64> {
-    let mut times = vec![Vec::new(); probes.len()];
-    for round in 0..ROUNDS {
-        for step in 0..probes.len() {
-            let index = (round * 7 + step) % probes.len();
-            times[index].push(ask(index));
+    let (mut times, mut seed) = (vec![Vec::new(); probes.len()], 15_u64);
+    let mut order: Vec<usize> = (0..probes.len()).collect();
+    for _ in 0..ROUNDS {
+        for place in 1..order.len() {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            order.swap(place, (seed >> 33) as usize % (place + 1));
+        }
+        for index in &order {
+            times[*index].push(ask(*index));
         }
     }
     times.into_iter().map(median).collect()
