@@ -71,7 +71,9 @@ async fn serve<R: Runtime + Default>(address: &str, stop: impl Future<Output = (
 fn enter() -> impl Future<Output = ()> {
     let (tell, pressed) = futures_channel::oneshot::channel();
     std::thread::spawn(move || tell.send(std::io::stdin().read_line(&mut String::new())));
-    async { drop(pressed.await) }
+    async {
+        let _ = pressed.await;
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
