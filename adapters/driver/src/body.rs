@@ -1,7 +1,8 @@
 //! The content of a body, taken out of its envelope.
 
+use crate::fault::meant;
 use bytes::{BufMut, Bytes, BytesMut};
-use soap_session_core::xml::{Error, Limits, Reader, Scope, Span};
+use soap_session_core::xml::{Error, Limits, Reader, Scope, Span, Token};
 
 /// The content of a body as XML that stands for itself: prefixes that it uses and that were declared around it are declared in
 /// it. Nothing is copied where nothing has to be declared, which is how WCF writes bodies.
@@ -61,6 +62,20 @@ fn mentions(content: &[u8], prefix: &[u8]) -> bool {
     content.windows(prefix.len() + 1).enumerate().any(found)
 }
 
+/// The text of the first element of this local name, in whatever namespace.
+pub(crate) fn text_of(body: &[u8], local: &str) -> Option<String> {
+    let mut reader = Reader::document(body, &Limits::MAX).ok()?;
+    loop {
+        match reader.next().ok()? {
+            Token::Start(start) if start.name.local == local.as_bytes() => {
+                return reader.text().ok().map(|text| meant(&text));
+            }
+            Token::Eof => return None,
+            Token::Start(_) | Token::End(_) | Token::Text(_) | Token::Comment(_) => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +113,15 @@ mod tests {
     fn a_default_namespace_around_goes_along_unless_it_is_undeclared() {
         assert_eq!(body_of(&envelope(" xmlns=\"urn:d\"", "<A/>")), "<A xmlns=\"urn:d\"/>");
         assert_eq!(body_of(&envelope(" xmlns=\"urn:d\"", "<A xmlns=\"\"/>")), "<A xmlns=\"\"/>");
+    }
+
+    #[test]
+    fn the_text_of_an_element_is_read_as_it_is_meant() {
+        let body =
+            b"<c:Say xmlns:c=\"urn:c\"><c:to>ada</c:to><c:text>a &amp; b</c:text><c:text>2</c:text><c:none/></c:Say>";
+        assert_eq!(text_of(body, "text").as_deref(), Some("a & b"));
+        assert_eq!(text_of(body, "none").as_deref(), Some(""));
+        assert_eq!((text_of(body, "Say"), text_of(body, "other"), text_of(b"", "text")), (None, None, None));
     }
 
     #[test]

@@ -27,7 +27,14 @@ pub use client::{CallError, Client, ClientOptions, CloseError, Failed, NewError,
 pub use fault::Fault;
 pub use observe::{Observer, Passed, Way};
 pub use runtime::Runtime;
-pub use server::{Answer, Call, ServeError, Server, ServerOptions, Service, ServiceFn, SessionId, Watch, service_fn};
+pub use server::{
+    Answer, Call, ServeError, Server, ServerOptions, Service, ServiceFn, SessionFn, SessionId, Watch, service_fn,
+    session_fn,
+};
+// What every application names besides.
+pub use soap_session_core::lifetime::Timeouts;
+pub use soap_session_core::secure::UserCredential;
+pub use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 
 use soap_session_credentials::{LoadError, random_seed};
 

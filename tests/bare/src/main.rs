@@ -5,6 +5,9 @@
 #![no_main]
 
 mod cookie;
+/// The example that is to be copied into programs like this one.
+#[path = "../../../adapters/examples/examples/fixed_buffers/device.rs"]
+mod device;
 mod door;
 mod reliable;
 mod runtime;
@@ -59,6 +62,7 @@ enum Failure {
     Lost = 9,
     Door = 10,
     Cookie = 11,
+    Device = 12,
 }
 
 fn derived(session: &SecretKey, nonce: &[u8; 16], len: usize) -> Result<SecretKey, Failure> {
@@ -151,9 +155,15 @@ fn round_trip() -> Result<(), Failure> {
     Ok(())
 }
 
+/// A client's channel and a service's endpoint with its host: every report arrives once, though requests are lost.
+fn channel() -> Result<(), Failure> {
+    let outcome = device::session(42, 20).ok_or(Failure::Device)?;
+    if outcome.total == 210 && outcome.lost > 0 && outcome.sent > outcome.lost { Ok(()) } else { Err(Failure::Device) }
+}
+
 /// What the entry point calls. The result is the exit status.
 fn run() -> u8 {
-    let sessions = round_trip().and_then(|()| reliable::session());
+    let sessions = round_trip().and_then(|()| reliable::session()).and_then(|()| channel());
     match sessions.and_then(|()| door::admission()).and_then(|()| cookie::round_trip()) {
         Ok(()) => 0,
         Err(failure) => failure as u8,

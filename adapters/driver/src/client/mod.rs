@@ -8,6 +8,7 @@ pub use error::{CallError, CloseError, Failed, NewError, Transport};
 pub use make::ClientOptions;
 
 use crate::Runtime;
+use crate::body::text_of;
 use crate::letter::Letter;
 use bytes::Bytes;
 use drive::{Shared, Waiter};
@@ -26,6 +27,13 @@ pub struct Reply {
     pub action: String,
     /// The content of the body: XML that declares the prefixes it uses.
     pub body: Bytes,
+}
+
+impl Reply {
+    /// The text of the first element of this local name in the body. `None`: there is none, or it holds elements.
+    pub fn text(&self, local: &str) -> Option<String> {
+        text_of(&self.body, local)
+    }
 }
 
 /// A client of one service address: one channel, and so one session. Clones are the same client.

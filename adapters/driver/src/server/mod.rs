@@ -5,10 +5,12 @@ mod heap;
 mod layer;
 mod make;
 mod service;
+mod session_fn;
 mod shard;
 
 pub use make::{ServeError, ServerOptions};
 pub use service::{Answer, Call, Service, ServiceFn, SessionId, service_fn};
+pub use session_fn::{SessionFn, session_fn};
 
 use crate::Runtime;
 use crate::group::Group;

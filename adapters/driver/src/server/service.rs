@@ -1,5 +1,6 @@
 //! What an application is to a server.
 
+use crate::body::text_of;
 use crate::fault::Fault;
 use bytes::Bytes;
 use soap_session_core::service::{Contract, Operation};
@@ -29,6 +30,18 @@ pub struct Call {
     pub body: Bytes,
     /// Does its client wait for a reply?
     pub two_way: bool,
+}
+
+impl Call {
+    /// The last part of the action: with WCF's default actions, the name of the operation.
+    pub fn name(&self) -> &str {
+        self.action.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The text of the first element of this local name in the body. `None`: there is none, or it holds elements.
+    pub fn text(&self, local: &str) -> Option<String> {
+        text_of(&self.body, local)
+    }
 }
 
 /// What a service answers.
