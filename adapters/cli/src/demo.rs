@@ -4,11 +4,17 @@ mod lossy;
 mod way;
 
 pub(crate) use lossy::LossArgs;
-use soap_session_core::secure::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, SessionId};
+use soap_session_cli::inspect::{Evidence, Inspector, MessageFile, Verdict, Way as Direction};
+use soap_session_core::secure::UserCredential;
+use soap_session_core::service::{CATCH_ALL, Contract, Operation, SessionMode};
 use soap_session_core::xml::{Limits, Reader, Token};
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
-use soap_session_tokio::{Call, Passed, Response, SecureClient, SecureServer, Service, Trace, Way};
+use soap_session_tokio::{
+    Answer, Binding, Call, CallError, Client, ClientCredentialType, ClientOptions, Fault, Observer, Passed,
+    SecurityMode, Server, ServerOptions, Service, SessionId, Way as Bound,
+};
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A certificate and key for this demonstration only: they are public, and protect nothing.
@@ -16,45 +22,68 @@ const CERTIFICATE: &[u8] = include_bytes!("../demo/service.cert.pem");
 const KEY: &[u8] = include_bytes!("../demo/service.key.pem");
 
 const NAMESPACE: &str = "urn:calculator";
+const USER: &str = "alice";
+const PASSWORD: &str = "wonderland";
 const ADDRESSING: &str = "http://www.w3.org/2005/08/addressing";
 
-/// What passed: counted and printed as it passes.
-#[derive(Default)]
+/// What passed: opened as its receiver opens it, counted and printed as it passes.
 struct Journal {
+    inspector: Inspector,
     messages: u32,
     verified: u32,
     in_clear: u32,
 }
 
 impl Journal {
-    /// A message that its receiver has judged.
-    fn judged(&mut self, passed: &Passed<'_>) {
-        let Some(verified) = passed.verified else { return };
+    /// A journal that is given the service's key, as `inspect` is.
+    fn new() -> Result<Self, Box<dyn Error>> {
+        let evidence = Evidence {
+            keys: vec![PrivateKey::from_pem(KEY)?],
+            users: vec![(USER.to_owned(), PASSWORD.to_owned())],
+            ..Evidence::default()
+        };
+        Ok(Self { inspector: Inspector::new(evidence, None)?, messages: 0, verified: 0, in_clear: 0 })
+    }
+
+    fn passed(&mut self, passed: &Passed<'_>) {
         self.messages += 1;
+        let (way, ends) = match passed.way {
+            Bound::Sent => (Direction::ClientToServer, "client  -> service"),
+            Bound::Received => (Direction::ServerToClient, "service -> client "),
+        };
+        let file = MessageFile { number: self.messages, way, name: String::new(), path: PathBuf::new() };
+        let report = self.inspector.inspect_octets(&file, passed.message.to_vec());
+        let verified = report.verdict == Verdict::Verified;
         self.verified += u32::from(verified);
         let wire = String::from_utf8_lossy(passed.message);
         self.in_clear += u32::from(wire.contains(NAMESPACE) && wire.contains("<a>"));
-        let (from, to) = match passed.way {
-            Way::Request => ("client ", "service"),
-            Way::Answer => ("service", "client "),
-        };
-        let action = action_of(passed.message).unwrap_or_else(|| passed.action.to_owned());
         let status = passed.status.map(|status| format!("  HTTP {status}")).unwrap_or_default();
         let verdict = if verified { "verified" } else { "NOT VERIFIED" };
-        println!(
-            "{:>2}  {from} -> {to}  {:>5} bytes  {verdict}  {action}{status}",
-            self.messages,
-            passed.message.len()
-        );
+        let action = report.action.unwrap_or_default();
+        println!("{:>2}  {ends}  {:>5} bytes  {verdict}  {action}{status}", self.messages, passed.message.len());
+    }
+}
+
+/// The journal, as the client's observer.
+struct Witness(Mutex<Journal>);
+
+impl Observer for Witness {
+    fn passed(&self, passed: &Passed<'_>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).passed(passed);
     }
 }
 
 /// The action of a message on the wire: signed, never encrypted.
 fn action_of(message: &[u8]) -> Option<String> {
+    text_of(message, ADDRESSING, "Action")
+}
+
+/// The text of the first element of this name.
+fn text_of(message: &[u8], namespace: &str, name: &str) -> Option<String> {
     let mut reader = Reader::document(message, &Limits::MAX).ok()?;
     loop {
         match reader.next().ok()? {
-            Token::Start(start) if start.name.is(ADDRESSING, "Action") => {
+            Token::Start(start) if start.name.is(namespace, name) => {
                 return Some(String::from_utf8_lossy(reader.text().ok()?.raw()).into_owned());
             }
             Token::Start(_) | Token::End(_) | Token::Text(_) | Token::Comment(_) => {}
@@ -63,13 +92,30 @@ fn action_of(message: &[u8]) -> Option<String> {
     }
 }
 
-/// A calculator that remembers nothing: the session is the secure conversation's.
+const CONTRACT: Contract<'static> = Contract {
+    name: "Calculator",
+    session_mode: SessionMode::Required,
+    callbacks: false,
+    operations: &[Operation::new("Calculate", CATCH_ALL)],
+};
+
+/// A calculator that remembers nothing but its session's name.
 struct Calculator;
 
 impl Service for Calculator {
-    async fn call(&self, call: Call) -> Response {
-        let operation = call.action.rsplit('/').next().unwrap_or_default().to_owned();
-        let result = numbers(&call.body, NAMESPACE, ["a", "b"]).and_then(|[a, b]| match operation.as_str() {
+    type Instance = Option<SessionId>;
+
+    fn contract(&self) -> &Contract<'_> {
+        &CONTRACT
+    }
+
+    fn instance(&self, session: Option<&SessionId>) -> Option<SessionId> {
+        session.cloned()
+    }
+
+    async fn call(&self, _: &Option<SessionId>, call: Call) -> Answer {
+        let operation = call.action.rsplit('/').next().unwrap_or_default();
+        let result = numbers(&call.body, NAMESPACE, ["a", "b"]).and_then(|[a, b]| match operation {
             "Add" => a.checked_add(b),
             "Subtract" => a.checked_sub(b),
             "Multiply" => a.checked_mul(b),
@@ -77,26 +123,20 @@ impl Service for Calculator {
             _ => None,
         });
         match result {
-            Some(value) => Response {
-                action: format!("{}Response", call.action),
-                body: format!(
+            Some(value) => Answer::reply(
+                format!("{}Response", call.action),
+                format!(
                     "<{operation}Response xmlns=\"{NAMESPACE}\"><{operation}Result>{value}</{operation}Result></{operation}Response>"
-                )
-                .into_bytes(),
-                fault: false,
-            },
-            None => Response {
-                action: "http://www.w3.org/2005/08/addressing/soap/fault".to_owned(),
-                body: b"<Fault xmlns=\"http://www.w3.org/2003/05/soap-envelope\"><Code><Value>Sender</Value></Code><Reason>\
-                        <Text xml:lang=\"en-US\">this cannot be calculated</Text></Reason></Fault>"
-                    .to_vec(),
-                fault: true,
-            },
+                ),
+            ),
+            None => Fault::sender(NAMESPACE, "NotANumber", "this cannot be calculated").into(),
         }
     }
 
-    fn closed(&self, session: SessionId) {
-        println!("    the service closes session {}", session.0);
+    fn disposed(&self, session: &Option<SessionId>) {
+        if let Some(session) = session {
+            println!("    the service lets session {session} go");
+        }
     }
 }
 
@@ -117,13 +157,13 @@ fn certificate_and_stores() -> Result<(CredentialStore, CredentialStore), Box<dy
     let certificate = Certificate::from_pem(CERTIFICATE)?;
     let service_side = CredentialStore::new()
         .with_key(certificate.clone(), PrivateKey::from_pem(KEY)?)?
-        .with_user_check(|name, password| name == "alice" && password == "wonderland");
+        .with_user_check(|name, password| name == USER && password == PASSWORD);
     Ok((CredentialStore::new().with_service(certificate)?, service_side))
 }
 
-/// 32 bytes of the operating system's randomness.
-fn seed() -> Result<[u8; 32], Box<dyn Error>> {
-    Ok(soap_session_credentials::random_seed()?)
+/// Whom the service knows.
+fn user() -> Result<UserCredential, Box<dyn Error>> {
+    UserCredential::new(USER, PASSWORD).ok_or_else(|| "the name or the password is too long".into())
 }
 
 /// Runs the demonstration.
@@ -141,61 +181,48 @@ pub(crate) fn run(args: LossArgs) -> Result<(), Box<dyn Error>> {
 }
 
 async fn conversation() -> Result<(), Box<dyn Error>> {
-    let journal = Arc::new(Mutex::new(Journal::default()));
-    let note = Arc::clone(&journal);
-    let trace: Trace = Arc::new(move |passed: Passed<'_>| {
-        note.lock().unwrap_or_else(PoisonError::into_inner).judged(&passed);
-    });
-    let binding = Binding::ws2007_http(Bootstrap::UserNameForCertificate);
+    let witness = Arc::new(Witness(Mutex::new(Journal::new()?)));
+    let mut binding = Binding::ws2007_http().with_security(SecurityMode::Message, ClientCredentialType::UserName)?;
     let (client_side, service_side) = certificate_and_stores()?;
-    let server = SecureServer::bind(
-        "127.0.0.1:0",
-        binding.clone(),
-        AcceptorSettings::default(),
-        service_side,
-        Calculator,
-        &seed()?,
-    )
-    .await?;
-    let server = server.with_trace(Arc::clone(&trace));
+    let options = ServerOptions::new(binding.clone()).with_credentials(service_side);
+    let server = Server::bind("127.0.0.1:0".parse()?, options, Calculator).await?;
     let url = format!("http://{}/calculator", server.local_addr()?);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(async move {
         let _ = stopped.await;
     }));
 
-    println!(
-        "A calculator service at {url}: WS-SecureConversation 1.3, {}, user name for certificate.",
-        binding.suite.name()
-    );
-    let user = soap_session_core::secure::UserCredential::new("alice", "wonderland");
-    let mut client =
-        SecureClient::new(&url, binding, InitiatorSettings::default(), client_side, user, &seed()?)?.with_trace(trace);
-    client.open().await?;
-    println!("    open: {}", client.identifier().unwrap_or_default());
+    let suite = binding.security_binding().map(|security| security.suite.name()).unwrap_or_default();
+    println!("A calculator service at {url}: WS-SecureConversation 1.3, {suite}, user name for certificate.");
+    let options =
+        ClientOptions::new(binding).with_credentials(client_side).with_user(user()?).with_observer(witness.clone());
+    let client = Client::connect(&url, options).await?;
+    println!("    open: {}", client.session_id().unwrap_or_default());
     for (operation, a, b, wanted) in
         [("Add", 19, 23, 42), ("Subtract", 50, 8, 42), ("Multiply", 6, 7, 42), ("Divide", 84, 2, 42)]
     {
         let body = format!("<{operation} xmlns=\"{NAMESPACE}\"><a>{a}</a><b>{b}</b></{operation}>");
-        let reply = client.call(&format!("{NAMESPACE}/{operation}"), body.as_bytes()).await?;
+        let reply = client.call(&format!("{NAMESPACE}/{operation}"), body).await?;
         let reply = String::from_utf8_lossy(&reply.body).into_owned();
         println!("    {operation}({a}, {b}): {reply}");
         if !reply.contains(&format!(">{wanted}<")) {
             return Err(format!("{operation}({a}, {b}) was to be {wanted}: {reply}").into());
         }
     }
-    let refused = client
-        .call(
-            &format!("{NAMESPACE}/Divide"),
-            format!("<Divide xmlns=\"{NAMESPACE}\"><a>1</a><b>0</b></Divide>").as_bytes(),
-        )
-        .await?;
-    println!("    Divide(1, 0): HTTP {}, a fault that leaves the session open", refused.status);
+    let body = format!("<Divide xmlns=\"{NAMESPACE}\"><a>1</a><b>0</b></Divide>");
+    match client.call(&format!("{NAMESPACE}/Divide"), body).await {
+        Err(CallError::Fault(fault)) => println!("    Divide(1, 0): {fault}; a fault that leaves the session open"),
+        Err(other) => return Err(other.into()),
+        Ok(reply) => {
+            return Err(format!("Divide(1, 0) was to fail: {}", String::from_utf8_lossy(&reply.body)).into());
+        }
+    }
     client.close().await?;
+    client.finished().await;
     let _ = stop.send(());
     serving.await?;
 
-    let journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let journal = witness.0.lock().unwrap_or_else(PoisonError::into_inner);
     if journal.verified != journal.messages || journal.in_clear > 0 {
         return Err(format!(
             "{} of {} messages verified, {} bodies in clear",

@@ -3,11 +3,17 @@
 //! A process is this test program again, told to be a service.
 #![allow(clippy::unwrap_used)]
 
-use soap_session_core::secure::{AcceptorSettings, Binding, InitiatorPhase, InitiatorSettings};
+use futures_channel::oneshot;
+use soap_session_core::lifetime::{CommunicationState, Timeouts};
+use soap_session_core::secure::{AcceptorSettings, Failure};
+use soap_session_core::session::ChannelError;
 use soap_session_core::soap::fault::KnownFault;
-use soap_session_credentials::{Certificate, CredentialStore, KeyRing, PrivateKey, Rotation, random_seed};
-use soap_session_tokio::http::{ContentHeaders, HttpClient, HttpResponse, HttpServer};
-use soap_session_tokio::{Call, ClientError, Response, SecureClient, SecureServer, Service};
+use soap_session_credentials::{Certificate, CredentialStore, KeyRing, PrivateKey, Rotation};
+use soap_session_tokio::http::{ContentHeaders, HttpClient, HttpRequest, HttpResponse, HttpServer, Limits};
+use soap_session_tokio::{
+    Answer, Binding, CallError, Client, ClientCredentialType, ClientOptions, Failed, SecurityMode, Server,
+    ServerOptions, Tokio, service_fn,
+};
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
@@ -18,10 +24,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 const NAME: &str = "http://localhost/calc";
-const BODY: &[u8] = b"<Where xmlns=\"urn:echo\"/>";
+const BODY: &str = "<Where xmlns=\"urn:echo\"/>";
 
 fn key_file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../credentials/tests/keys").join(name)
@@ -31,18 +36,13 @@ fn certificate() -> Certificate {
     Certificate::from_file(key_file("service.cert.pem")).unwrap()
 }
 
-fn cookie_mode() -> Binding {
-    Binding { require_cancellation: false, ..Binding::default() }
-}
-
-/// Says which process it is.
-struct Where(String);
-
-impl Service for Where {
-    async fn call(&self, call: Call) -> Response {
-        let body = format!("<WhereResponse xmlns=\"urn:echo\">{}</WhereResponse>", self.0).into_bytes();
-        Response { action: format!("{}Response", call.action), body, fault: false }
-    }
+/// A secure conversation that is cancelled at its end, or one whose state is in a cookie.
+fn binding(cookie: bool) -> Binding {
+    let mut binding = Binding::ws_http().with_security(SecurityMode::Message, ClientCredentialType::None).unwrap();
+    binding.security_binding().unwrap().require_cancellation = !cookie;
+    let patience = Some(Duration::from_secs(15));
+    binding.timeouts = Timeouts { open: patience, close: patience, send: patience, ..binding.timeouts };
+    binding
 }
 
 /// Not a test: the process that the tests start.
@@ -53,17 +53,22 @@ async fn a_service_process() {
     let mut store = CredentialStore::new()
         .with_key(certificate(), PrivateKey::from_file(key_file("service.key.pem")).unwrap())
         .unwrap();
-    let mut binding = Binding::default();
-    if let Ok(file) = env::var("COOKIE_TEST_RING") {
+    let ring = env::var("COOKIE_TEST_RING").ok();
+    let mut options = ServerOptions::new(binding(ring.is_some()));
+    if let Some(file) = ring {
         store = store.with_state_encoder(Arc::new(KeyRing::open_or_create(file, NAME).unwrap()));
-        binding = cookie_mode();
     }
     let lifetime = env::var("COOKIE_TEST_LIFETIME").unwrap().parse().unwrap();
-    let settings =
+    options.security =
         AcceptorSettings { issued_cookie_lifetime: Duration::from_millis(lifetime), ..AcceptorSettings::default() };
-    let service = Where(std::process::id().to_string());
-    let seed = random_seed().unwrap();
-    let server = SecureServer::bind(address, binding, settings, store, service, &seed).await.unwrap();
+    options.close = Duration::from_millis(200);
+    // Says which process it is.
+    let service = service_fn(|call| async move {
+        let body = format!("<WhereResponse xmlns=\"urn:echo\">{}</WhereResponse>", std::process::id());
+        Answer::reply(format!("{}Response", call.action), body)
+    });
+    let options = options.with_credentials(store);
+    let server = Server::bind(address.parse().unwrap(), options, service).await.unwrap();
     println!("\nREADY {}", server.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
     // It ends with whoever started it.
@@ -71,7 +76,11 @@ async fn a_service_process() {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         let _ = stop.send(());
     });
-    server.serve(async move { drop(stopped.await) }).await;
+    server
+        .serve(async move {
+            let _ = stopped.await;
+        })
+        .await;
 }
 
 /// How processes are started.
@@ -124,17 +133,23 @@ impl Drop for Process {
     }
 }
 
-fn client(address: SocketAddr, binding: &Binding) -> SecureClient<CredentialStore> {
+fn client(address: SocketAddr, cookie: bool) -> Client {
     let store = CredentialStore::new().with_service(certificate()).unwrap();
-    let url = format!("http://{address}/calc");
-    let (binding, seed) = (binding.clone(), random_seed().unwrap());
-    SecureClient::new(&url, binding, InitiatorSettings::default(), store, None, &seed).unwrap()
+    let options = ClientOptions::new(binding(cookie)).with_credentials(store).with_service_address(NAME);
+    Client::new(&format!("http://{address}/calc"), options).unwrap()
 }
 
-async fn call(client: &mut SecureClient<CredentialStore>) -> Result<String, ClientError> {
+async fn call(client: &Client) -> Result<String, CallError> {
     let reply = client.call("urn:echo/Where", BODY).await?;
-    assert_eq!(reply.status, 200);
-    Ok(String::from_utf8(reply.body).unwrap())
+    Ok(String::from_utf8(reply.body.to_vec()).unwrap())
+}
+
+/// The fault that a conversation's message was answered with.
+fn fault(error: CallError) -> Option<KnownFault> {
+    match error {
+        CallError::Failed(Failed { error: ChannelError::Conversation(Failure::Fault(fault)), .. }) => fault.known,
+        other => panic!("{other}"),
+    }
 }
 
 const LONG: u64 = 36_000_000;
@@ -143,62 +158,69 @@ const LONG: u64 = 36_000_000;
 async fn a_conversation_survives_its_service_being_killed() {
     let farm = Farm::new("killed", LONG);
     let mut process = farm.start("127.0.0.1:0");
-    let mut client = client(process.address, &cookie_mode());
-    let first = call(&mut client).await.unwrap();
-    let token = client.identifier().unwrap();
+    let client = client(process.address, true);
+    let first = call(&client).await.unwrap();
+    let token = client.session_id().unwrap();
     let mut seen = BTreeSet::from([first]);
     for round in 0..3 {
         let address = process.kill();
         // Nobody listens: the call fails, the conversation does not.
-        assert!(matches!(call(&mut client).await, Err(ClientError::Http(_))));
+        let failed = call(&client).await.unwrap_err();
+        assert!(
+            matches!(&failed, CallError::Failed(Failed { error: ChannelError::NoAnswer, transport: Some(_), .. })),
+            "{failed}"
+        );
         if round == 1 {
             KeyRing::open(farm.ring.as_ref().unwrap(), NAME).unwrap().rotate(Rotation::default()).unwrap();
         }
         process = farm.start(&address.to_string());
-        let here = call(&mut client).await.expect("the first call after the restart");
+        let here = call(&client).await.expect("the first call after the restart");
         assert!(seen.insert(here), "another process answers");
-        assert_eq!(client.identifier().as_ref(), Some(&token), "the same token");
+        assert_eq!(client.session_id().as_ref(), Some(&token), "the same token");
     }
     client.close().await.unwrap();
-    assert_eq!(client.phase(), InitiatorPhase::Closed);
+    assert_eq!(client.state(), CommunicationState::Closed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_does_not_and_is_opened_anew() {
     let farm = Farm { ring: None, lifetime: LONG };
     let process = farm.start("127.0.0.1:0");
-    let mut session = client(process.address, &Binding::default());
-    call(&mut session).await.unwrap();
+    let session = client(process.address, false);
+    call(&session).await.unwrap();
     let address = process.kill();
     let process = farm.start(&address.to_string());
-    let error = call(&mut session).await.unwrap_err();
-    let ClientError::Fault(fault, _) = &error else { panic!("{error}") };
-    assert_eq!((fault.known, fault.secured), (Some(KnownFault::BadContextToken), false));
-    assert_eq!(session.phase(), InitiatorPhase::Faulted);
-    let mut again = client(process.address, &Binding::default());
-    call(&mut again).await.unwrap();
+    let error = call(&session).await.unwrap_err();
+    assert_eq!(fault(error), Some(KnownFault::BadContextToken));
+    assert_eq!(session.state(), CommunicationState::Faulted);
+    let again = client(process.address, false);
+    call(&again).await.unwrap();
     again.close().await.unwrap();
 }
 
 /// Hands every request to the next service in turn, and knows nothing of sessions.
 async fn round_robin(backends: Vec<SocketAddr>) -> (SocketAddr, oneshot::Sender<()>) {
-    let proxy = HttpServer::bind("127.0.0.1:0").await.unwrap();
+    let proxy = HttpServer::bind(Tokio, "127.0.0.1:0".parse().unwrap(), Limits::default(), None).await.unwrap();
     let address = proxy.local_addr().unwrap();
-    let backends: Vec<_> =
-        backends.iter().map(|at| Arc::new(HttpClient::new(&format!("http://{at}/calc")).unwrap())).collect();
+    let backends: Vec<_> = backends
+        .iter()
+        .map(|at| Arc::new(HttpClient::new(Tokio, &format!("http://{at}/calc"), None).unwrap()))
+        .collect();
     let next = Arc::new(AtomicUsize::new(0));
     let (stop, stopped) = oneshot::channel::<()>();
-    let handler = move |request: soap_session_tokio::http::HttpRequest| {
+    let handler = move |request: HttpRequest| {
         let backend = Arc::clone(&backends[next.fetch_add(1, Ordering::SeqCst) % backends.len()]);
         async move {
-            let headers = ContentHeaders { content_type: request.content_type, soap_action: request.soap_action };
+            let headers = ContentHeaders { content_type: request.content_type, soap_action: request.action };
             match backend.exchange(&headers, request.body, 1 << 20).await {
                 Ok(reply) => HttpResponse { status: reply.status, content_type: reply.content_type, body: reply.body },
                 Err(_) => HttpResponse { status: 502, content_type: None, body: Vec::new().into() },
             }
         }
     };
-    tokio::spawn(proxy.serve(handler, async move { drop(stopped.await) }));
+    tokio::spawn(proxy.serve(handler, async move {
+        let _ = stopped.await;
+    }));
     (address, stop)
 }
 
@@ -210,12 +232,12 @@ async fn two_services_behind_one_address_share_their_tokens_while_keys_are_rotat
     let (left, right) = (farm.start("127.0.0.1:0"), farm.start("127.0.0.1:0"));
     let (address, _proxy) = round_robin(vec![left.address, right.address]).await;
     let operator = KeyRing::open(&file, NAME).unwrap();
-    let mut clients = [client(address, &cookie_mode()), client(address, &cookie_mode())];
+    let clients = [client(address, true), client(address, true)];
     let (mut seen, mut tokens) = (BTreeSet::new(), BTreeSet::new());
     for round in 0..60 {
-        for client in &mut clients {
+        for client in &clients {
             seen.insert(call(client).await.expect("every call succeeds"));
-            tokens.insert(client.identifier().unwrap());
+            tokens.insert(client.session_id().unwrap());
         }
         if round % 15 == 5 {
             operator.rotate(Rotation::default()).unwrap();
@@ -232,19 +254,18 @@ async fn two_services_behind_one_address_share_their_tokens_while_keys_are_rotat
 async fn a_key_that_was_removed_costs_one_call() {
     let farm = Farm::new("removed", LONG);
     let process = farm.start("127.0.0.1:0");
-    let mut client = client(process.address, &cookie_mode());
-    call(&mut client).await.unwrap();
-    let token = client.identifier().unwrap();
+    let client = client(process.address, true);
+    call(&client).await.unwrap();
+    let token = client.session_id().unwrap();
     let operator = KeyRing::open(farm.ring.as_ref().unwrap(), NAME).unwrap();
     let old = operator.keys()[0].number;
     operator.rotate(Rotation::default()).unwrap();
     operator.remove(old).unwrap();
     let _process = farm.start(&process.kill().to_string());
-    let error = call(&mut client).await.unwrap_err();
-    let ClientError::Fault(fault, _) = &error else { panic!("{error}") };
+    let error = call(&client).await.unwrap_err();
     // One fault for everything that does not verify.
-    assert_eq!((fault.known, fault.secured), (Some(KnownFault::InvalidSecurity), false));
-    assert_eq!(client.phase(), InitiatorPhase::Opened);
-    call(&mut client).await.expect("under a token of its own");
-    assert_ne!(client.identifier().unwrap(), token);
+    assert_eq!(fault(error), Some(KnownFault::InvalidSecurity));
+    assert_eq!(client.state(), CommunicationState::Opened);
+    call(&client).await.expect("under a token of its own");
+    assert_ne!(client.session_id().unwrap(), token);
 }

@@ -1,18 +1,19 @@
 //! `soap-session demo --loss`: a reliable secure session with a counter service, on a way that loses messages.
 
 use super::way::{Toll, Way};
-use super::{certificate_and_stores, numbers, seed};
-use soap_session_core::reliable::{ReliableSessionId, ReliableSettings, RmVersion, Shape};
-use soap_session_core::secure::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, UserCredential};
-use soap_session_credentials::CredentialStore;
-use soap_session_tokio::{Call, Passed, ReliableClient, ReliableServer, Response, Service, Trace};
+use super::{action_of, certificate_and_stores, numbers, text_of, user};
+use soap_session_core::reliable::{ReliableSettings, RmVersion};
+use soap_session_tokio::{
+    Answer, Binding, Call, Client, ClientCredentialType, ClientOptions, Observer, Passed, SecurityMode, Server,
+    ServerOptions, Way as Bound, service_fn,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const NAMESPACE: &str = "urn:counter";
+const RELIABLE: &str = "http://docs.oasis-open.org/ws-rx/wsrm/200702";
 const ACTION: &str = "urn:counter/Count";
 const CALLERS: u32 = 4;
 const CALLS: u32 = 10;
@@ -45,53 +46,60 @@ impl Counter {
     }
 }
 
-/// The service is given away; what it counted is looked at afterwards.
-struct Behind(Arc<Counter>);
-
-impl Service<ReliableSessionId> for Behind {
-    async fn call(&self, call: Call<ReliableSessionId>) -> Response {
-        let count = {
-            let mut ran = self.0.ran.lock().unwrap_or_else(PoisonError::into_inner);
-            ran.extend(numbers(&call.body, NAMESPACE, ["caller", "n"]).map(|[caller, n]| (caller, n)));
-            ran.len()
-        };
-        let body = format!("<CountResponse xmlns=\"{NAMESPACE}\"><count>{count}</count></CountResponse>").into_bytes();
-        Response { action: format!("{ACTION}Response"), body, fault: false }
-    }
+/// Counts a call. A message that ran twice would count twice.
+async fn count(counter: Arc<Counter>, call: Call) -> Answer {
+    let count = {
+        let mut ran = counter.ran.lock().unwrap_or_else(PoisonError::into_inner);
+        ran.extend(numbers(&call.body, NAMESPACE, ["caller", "n"]).map(|[caller, n]| (caller, n)));
+        ran.len()
+    };
+    let body = format!("<CountResponse xmlns=\"{NAMESPACE}\"><count>{count}</count></CountResponse>");
+    Answer::reply(format!("{ACTION}Response"), body)
 }
 
-/// What passed, counted as it passes.
+/// The application's messages that went by on one side, counted by their numbers: those are signed, and not encrypted.
 #[derive(Default)]
 struct Tally {
-    transmissions: AtomicU32,
-    duplicates: AtomicU32,
+    passed: Mutex<(u32, BTreeSet<String>)>,
 }
 
 impl Tally {
-    fn client(self: &Arc<Self>) -> Trace {
-        let tally = Arc::clone(self);
-        Arc::new(move |passed: Passed<'_>| {
-            let goes_out = passed.verified.is_none() && passed.action == ACTION;
-            tally.transmissions.fetch_add(u32::from(goes_out), Ordering::Relaxed);
-        })
+    fn passed(&self) -> u32 {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn service(self: &Arc<Self>) -> Trace {
-        let tally = Arc::clone(self);
-        Arc::new(move |passed: Passed<'_>| {
-            tally.duplicates.fetch_add(u32::from(passed.repeated), Ordering::Relaxed);
-        })
+    /// How many were copies of earlier ones.
+    fn copies(&self) -> u32 {
+        let passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        passed.0.saturating_sub(u32::try_from(passed.1.len()).unwrap_or(u32::MAX))
     }
 }
 
-type Client = ReliableClient<CredentialStore>;
+/// Counts what goes this way.
+struct Counts(Bound, Arc<Tally>);
+
+impl Observer for Counts {
+    fn passed(&self, passed: &Passed<'_>) {
+        if passed.way != self.0 || action_of(passed.message).as_deref() != Some(ACTION) {
+            return;
+        }
+        let mut tally = self.1.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.0 += 1;
+        tally.1.extend(number_of(passed.message));
+    }
+}
+
+/// The number of a message of a reliable session.
+fn number_of(message: &[u8]) -> Option<String> {
+    text_of(message, RELIABLE, "MessageNumber")
+}
 
 /// Calls again and again, one call after the other. The answers, until one failed.
-async fn caller(client: Arc<Client>, caller: u32, note: impl Fn(String)) -> (Vec<i64>, Option<String>) {
+async fn caller(client: Client, caller: u32, note: impl Fn(String)) -> (Vec<i64>, Option<String>) {
     let mut answers = Vec::new();
     for n in 1..=CALLS {
         let body = format!("<Count xmlns=\"{NAMESPACE}\"><caller>{caller}</caller><n>{n}</n></Count>");
-        match client.call(ACTION, body.as_bytes()).await {
+        match client.call(ACTION, body).await {
             Ok(reply) => match numbers(&reply.body, NAMESPACE, ["count"]) {
                 Some([count]) => answers.push(count),
                 None => return (answers, Some("an answer is no count".to_owned())),
@@ -110,63 +118,52 @@ async fn caller(client: Arc<Client>, caller: u32, note: impl Fn(String)) -> (Vec
 pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let note = move |line: String| println!("{:>8.3} s  {line}", began.elapsed().as_secs_f64());
-    let (counter, tally) = (Arc::new(Counter::default()), Arc::new(Tally::default()));
+    let (counter, sent, received) = (Arc::new(Counter::default()), Arc::<Tally>::default(), Arc::<Tally>::default());
+    // WCF's caller gives up after a minute, and its message after eight retries.
+    let patience = Duration::from_secs(600);
     let mut settings = ReliableSettings {
         version: RmVersion::V11,
         // A demonstration does not stand still for 10 s when the end of the sequence is lost.
         requestor_interval: Duration::from_secs(1),
-        // WCF's caller gives up after a minute, and its message after eight retries.
-        send_timeout: Duration::from_secs(600),
-        close_timeout: Duration::from_secs(600),
+        send_timeout: patience,
+        close_timeout: patience,
         max_retry_count: 32,
         ..ReliableSettings::default()
     };
     if !args.wcf {
         settings.transmission.fast_retransmission = Some(1);
     }
-    let binding = Binding::ws2007_http(Bootstrap::UserNameForCertificate);
+    let mut binding = Binding::ws2007_http()
+        .with_security(SecurityMode::Message, ClientCredentialType::UserName)?
+        .with_reliable_settings(settings)?;
+    (binding.timeouts.send, binding.timeouts.close) = (Some(patience), Some(patience));
     let (client_side, service_side) = certificate_and_stores()?;
-    let server = ReliableServer::bind(
-        "127.0.0.1:0",
-        Shape::RequestReply,
-        settings.clone(),
-        binding.clone(),
-        AcceptorSettings::default(),
-        service_side,
-        Behind(Arc::clone(&counter)),
-        &seed()?,
-    )
-    .await?
-    .with_trace(tally.service());
+    let options = ServerOptions::new(binding.clone())
+        .with_credentials(service_side)
+        .with_observer(Arc::new(Counts(Bound::Received, Arc::clone(&received))));
+    let counting = Arc::clone(&counter);
+    let service = service_fn(move |call| count(Arc::clone(&counting), call));
+    let server = Server::bind("127.0.0.1:0".parse()?, options, service).await?;
     let way = Way::new(args.seed, note);
     let url = format!("http://{}/counter", way.lead_to(server.local_addr()?).await?);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(async move {
         let _ = stopped.await;
     }));
+    let suite = binding.security_binding().map(|security| security.suite.name()).unwrap_or_default();
     println!(
-        "A counter service at {url}: WS-ReliableMessaging 1.1 over WS-SecureConversation 1.3, {}, user name for certificate.",
-        binding.suite.name()
+        "A counter service at {url}: WS-ReliableMessaging 1.1 over WS-SecureConversation 1.3, {suite}, user name for certificate."
     );
-    let client = Arc::new(
-        ReliableClient::secure(
-            &url,
-            Shape::RequestReply,
-            settings,
-            binding,
-            InitiatorSettings::default(),
-            client_side,
-            UserCredential::new("alice", "wonderland"),
-            &seed()?,
-        )?
-        .with_trace(tally.client()),
-    );
-    client.open().await?;
-    note(format!("open: {}", client.identifier().unwrap_or_default()));
+    let options = ClientOptions::new(binding)
+        .with_credentials(client_side)
+        .with_user(user()?)
+        .with_observer(Arc::new(Counts(Bound::Sent, Arc::clone(&sent))));
+    let client = Client::connect(&url, options).await?;
+    note(format!("open: {}", client.session_id().unwrap_or_default()));
     way.gets_bad(args.loss);
     note(format!("from here on {} % of the requests and {0} % of the answers are lost, seed {}", args.loss, args.seed));
     note(format!("{CALLERS} callers call {CALLS} times each"));
-    let callers: Vec<_> = (1..=CALLERS).map(|number| tokio::spawn(caller(Arc::clone(&client), number, note))).collect();
+    let callers: Vec<_> = (1..=CALLERS).map(|number| tokio::spawn(caller(client.clone(), number, note))).collect();
     let (mut answers, mut failures) = (Vec::new(), Vec::new());
     for caller in callers {
         let (counts, failure) = caller.await?;
@@ -179,6 +176,7 @@ pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
         // Whoever called has said it already.
         Err(_) => {}
     }
+    client.finished().await;
     let elapsed = began.elapsed();
     let _ = stop.send(());
     serving.await?;
@@ -186,12 +184,9 @@ pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
     let (ran, replies, toll) = (counter.ran(), answers.iter().map(Vec::len).sum::<usize>(), way.toll());
     println!();
     println!("messages         {MESSAGES:>4}  of the application, from {CALLERS} callers");
-    println!("transmissions    {:>4}  of these messages", tally.transmissions.load(Ordering::Relaxed));
-    println!("retransmissions  {:>4}  among them", client.retransmissions());
-    println!(
-        "duplicates       {:>4}  that the service knew, and did not run again",
-        tally.duplicates.load(Ordering::Relaxed)
-    );
+    println!("transmissions    {:>4}  of these messages", sent.passed());
+    println!("retransmissions  {:>4}  among them", sent.copies());
+    println!("duplicates       {:>4}  that the service knew, and did not run again", received.copies());
     println!("runs             {:>4}  by the service's own count", ran.len());
     println!("replies          {replies:>4}  that callers got");
     let Toll { exchanges, requests_lost, answers_lost } = toll;

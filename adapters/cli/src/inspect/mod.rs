@@ -72,8 +72,13 @@ impl Inspector {
         let mut wire = Vec::new();
         // One byte more than allowed, so that the limit is told as such.
         File::open(&file.path)?.take(u64::from(LONGEST_MESSAGE) + 1).read_to_end(&mut wire)?;
+        Ok(self.inspect_octets(file, wire))
+    }
+
+    /// Inspects the next message, which is not read from its file.
+    pub fn inspect_octets(&mut self, file: &MessageFile, wire: Vec<u8>) -> MessageReport {
         let report = MessageReport::new(file, self.action(&wire));
-        Ok(if wire.is_empty() { report.empty() } else { self.judge(file.way, wire, report) })
+        if wire.is_empty() { report.empty() } else { self.judge(file.way, wire, report) }
     }
 
     fn judge(&mut self, way: Way, wire: Vec<u8>, mut report: MessageReport) -> MessageReport {
