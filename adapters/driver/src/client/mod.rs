@@ -3,6 +3,7 @@
 mod drive;
 mod error;
 mod make;
+mod telemetry;
 
 pub use error::{CallError, CloseError, Failed, NewError, Transport};
 pub use make::ClientOptions;
@@ -55,7 +56,7 @@ struct Handle<R: Runtime>(Arc<Shared<R>>);
 
 impl<R: Runtime> Drop for Handle<R> {
     fn drop(&mut self) {
-        self.0.tell(|state, _| state.channel.abort());
+        self.0.tell(|state, _| state.abort());
     }
 }
 
@@ -151,7 +152,8 @@ impl<R: Runtime> Client<R> {
             let begun = shared.tell(|state, now| {
                 let (tell, answered) = oneshot::channel();
                 state.channel.call(now, operation, letter).map(|call| {
-                    state.calls.insert(call, Waiter::new(tell));
+                    let under_way = state.telemetry.called(call, action);
+                    state.calls.insert(call, Waiter::new(tell, under_way));
                     answered
                 })
             });
@@ -202,7 +204,7 @@ impl<R: Runtime> Client<R> {
 
     /// Gives up. Over a secure conversation alone nothing is sent; a reliable session tells the other side.
     pub fn abort(&self) {
-        self.shared().tell(|state, _| state.channel.abort());
+        self.shared().tell(|state, _| state.abort());
     }
 
     /// The state of the channel.

@@ -67,6 +67,19 @@ impl Heard {
     }
 }
 
+impl Heard {
+    /// Was the message not read, or not believed?
+    pub(super) const fn refused(&self) -> bool {
+        matches!(
+            self,
+            Self::NotSoap(_)
+                | Self::OneShot(_)
+                | Self::Secure(Incoming::Refused(_))
+                | Self::Reliable(ServiceHeard::NotRead(_))
+        )
+    }
+}
+
 impl fmt::Display for Heard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
