@@ -15,16 +15,21 @@ mod group;
 pub mod http;
 mod large_stack;
 mod letter;
+mod log;
 mod observe;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 mod runtime;
 mod server;
 mod stream;
+pub mod telemetry;
 mod timing;
 pub mod tls;
 
 pub use binding::{Binding, BindingError, ClientCredentialType, SecurityMode};
 pub use client::{CallError, Client, ClientOptions, CloseError, Failed, NewError, Reply, Transport};
 pub use fault::Fault;
+pub use log::{LogLimits, LogReport, MessageLog};
 pub use observe::{Observer, Passed, Way};
 pub use runtime::Runtime;
 pub use server::{

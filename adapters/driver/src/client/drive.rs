@@ -3,13 +3,15 @@
 use super::Reply;
 use super::error::{CallError, Failed, Transport};
 use super::make::WINDOW;
+use super::telemetry::ChannelTelemetry;
 use crate::Runtime;
 use crate::body::standalone;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::http::{ContentHeaders, HttpClient, HttpError, HttpReply};
 use crate::letter::Letter;
-use crate::observe::{Observer, Passed, Way};
+use crate::observe::{Watched, Way};
+use crate::telemetry::CallUnderWay;
 use bytes::{Bytes, BytesMut};
 use event_listener::Event;
 use futures_channel::oneshot;
@@ -36,11 +38,12 @@ pub(super) struct Waiter {
     tell: oneshot::Sender<Answer>,
     /// The reply of a terminating call, until the channel is closed.
     held: Option<Reply>,
+    under_way: CallUnderWay,
 }
 
 impl Waiter {
-    pub(super) const fn new(tell: oneshot::Sender<Answer>) -> Self {
-        Self { tell, held: None }
+    pub(super) const fn new(tell: oneshot::Sender<Answer>, under_way: CallUnderWay) -> Self {
+        Self { tell, held: None, under_way }
     }
 }
 
@@ -62,6 +65,7 @@ pub(super) struct State {
     /// The text of the last fault of the protocol.
     reason: String,
     transport: Option<Transport>,
+    pub(super) telemetry: ChannelTelemetry,
 }
 
 /// A client, as its tasks share it.
@@ -74,7 +78,7 @@ pub(super) struct Shared<R: Runtime> {
     pub(super) timeouts: Timeouts,
     /// Most bytes of an answer.
     largest: usize,
-    observer: Option<Arc<dyn Observer>>,
+    observer: Watched,
     state: Mutex<State>,
     /// The deadline has changed.
     changed: Event,
@@ -104,12 +108,20 @@ impl State {
 
     fn answer(&mut self, call: CallId, answer: Answer) {
         if let Some(waiter) = self.calls.remove(&call) {
+            self.telemetry.answered(call, waiter.under_way, &answer);
             // Whoever waited may have gone.
             let _ = waiter.tell.send(answer);
         }
     }
 
+    /// The application gives up.
+    pub(super) fn abort(&mut self) {
+        self.telemetry.giving_up();
+        self.channel.abort();
+    }
+
     fn told(&mut self, event: ChannelEvent) {
+        self.telemetry.told(&event, self.channel.session_id());
         match event {
             ChannelEvent::OpenDone(opened) => {
                 let opened = opened.map_err(|error| self.failed(error));
@@ -148,6 +160,7 @@ impl State {
             ChannelHeard::Fault { call, fault, message } => {
                 let reason = String::from_utf8_lossy(fault.reason.of(bytes)).into_owned();
                 self.reason.clone_from(&reason);
+                self.telemetry.fault(call, &fault);
                 let read = message.as_ref().and_then(|message| Fault::read(bytes, message));
                 let fault = read.unwrap_or_else(|| Fault::told(fault.code, fault.known, reason));
                 self.answer(call, Err(CallError::Fault(fault)));
@@ -174,7 +187,8 @@ impl<R: Runtime> Shared<R> {
         channel: Box<Channel>,
         credentials: Arc<dyn Credentials + Send + Sync>,
         (soap, timeouts, largest): (SoapVersion, Timeouts, u32),
-        observer: Option<Arc<dyn Observer>>,
+        observer: Watched,
+        telemetry: ChannelTelemetry,
     ) -> Arc<Self> {
         let state = State {
             channel,
@@ -188,6 +202,7 @@ impl<R: Runtime> Shared<R> {
             over: false,
             reason: String::new(),
             transport: None,
+            telemetry,
         };
         Arc::new(Self {
             runtime,
@@ -231,11 +246,12 @@ impl<R: Runtime> Shared<R> {
         let now = self.now();
         let (before, calls) = (state.deadline, state.calls.len());
         loop {
-            let State { channel, out, .. } = state;
+            let State { channel, out, telemetry, .. } = state;
             match channel.poll(now, &*self.credentials, out) {
                 ChannelAction::Transmit { exchange, action, message } => {
                     // Without an exchange it is a duplex connection's, which HTTP is not.
                     if let Some(exchange) = exchange {
+                        telemetry.sent(exchange, action, message.len());
                         let headers = ContentHeaders::of(self.soap, String::from_utf8_lossy(action));
                         let message = Bytes::copy_from_slice(message);
                         state.exchanges += 1;
@@ -250,6 +266,7 @@ impl<R: Runtime> Shared<R> {
                 }
             }
         }
+        state.telemetry.resent(state.channel.retransmissions());
         if state.channel.state() == CommunicationState::Closed && state.linger.is_none() {
             state.linger = Some(Deadline::within(now, self.timeouts.close));
         }
@@ -273,7 +290,7 @@ impl<R: Runtime> Shared<R> {
     async fn post(self: Arc<Self>, exchange: Exchange, headers: ContentHeaders, message: Bytes) {
         let cut = self.cut.listen();
         let until = Deadline::within(self.now(), self.timeouts.send);
-        self.passed(Way::Sent, None, &message, exchange);
+        self.observer.passed(Way::Sent, None, &message, exchange);
         let answered = async { Some(self.http.exchange(&headers, message, self.largest).await) };
         let given_up = async {
             or(cut, self.clock.wait(&self.runtime, until)).await;
@@ -284,9 +301,11 @@ impl<R: Runtime> Shared<R> {
     }
 
     fn arrived(self: &Arc<Self>, exchange: Exchange, answer: Option<Result<HttpReply, HttpError>>) {
+        let (mut seen, mut answered) = (None, None);
         let answer = match answer {
             Some(Ok(reply)) => {
-                self.passed(Way::Received, Some(reply.status), &reply.body, exchange);
+                answered = Some((reply.status, reply.body.len()));
+                seen = self.observer.passed(Way::Received, Some(reply.status), &reply.body, exchange);
                 match reply.soap() {
                     Ok(Some(_)) => Ok(reply.body),
                     Ok(None) => Ok(Bytes::new()),
@@ -298,25 +317,26 @@ impl<R: Runtime> Shared<R> {
         };
         self.tell(|state, now| {
             state.exchanges -= 1;
+            answered.inspect(|(status, bytes)| state.telemetry.received(exchange, *status, *bytes));
             match answer {
                 Ok(message) => {
                     // It is decrypted where it lies.
                     let mut message = message.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
                     let heard = state.channel.receive(now, Some(exchange), &*self.credentials, &mut message);
-                    state.heard(heard, &message.freeze());
+                    let message = message.freeze();
+                    if let Some(seen) = seen.as_mut().filter(|_| !matches!(heard, ChannelHeard::Failed { .. })) {
+                        seen.opened(&message);
+                    }
+                    state.heard(heard, &message);
                 }
                 Err(transport) => {
+                    state.telemetry.lost(exchange, &transport);
                     state.transport = Some(transport);
                     state.channel.exchange_failed(now, exchange);
                 }
             }
         });
-    }
-
-    fn passed(&self, way: Way, status: Option<u16>, message: &[u8], exchange: Exchange) {
-        if let Some(observer) = &self.observer {
-            observer.passed(&Passed { way, status, message, exchange });
-        }
+        self.observer.opened(seen);
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::drive::{Channel, Shared};
 use super::error::NewError;
+use super::telemetry::ChannelTelemetry;
 use crate::binding::{Binding, Security};
 use crate::clock::Clock;
 use crate::http::HttpClient;
 use crate::large_stack;
-use crate::observe::Observer;
+use crate::observe::{Observer, Watched};
 use crate::tls::ClientTls;
 use crate::{Runtime, seeds};
 use soap_session_core::chance::Chance;
@@ -127,7 +128,8 @@ pub(super) fn make<R: Runtime>(runtime: R, url: &str, options: ClientOptions) ->
     let (wall, entropy) = (clock.wall(), [first, second]);
     let channel = large_stack::run(move || channel(&binding, to, settings, user, one_way, wall, entropy));
     let channel = channel.map_err(NewError::Memory)??;
-    Ok(Shared::new(runtime, clock, http, channel, credentials, limits, observer))
+    let telemetry = ChannelTelemetry::new(url);
+    Ok(Shared::new(runtime, clock, http, channel, credentials, limits, Watched(observer), telemetry))
 }
 
 fn channel(

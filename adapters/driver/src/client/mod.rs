@@ -3,6 +3,7 @@
 mod drive;
 mod error;
 mod make;
+mod telemetry;
 
 pub use error::{CallError, CloseError, Failed, NewError, Transport};
 pub use make::ClientOptions;
@@ -63,7 +64,7 @@ struct Handle<R: Runtime>(Arc<Shared<R>>);
 
 impl<R: Runtime> Drop for Handle<R> {
     fn drop(&mut self) {
-        self.0.tell(|state, _| state.channel.abort());
+        self.0.tell(|state, _| state.abort());
     }
 }
 
@@ -159,7 +160,8 @@ impl<R: Runtime> Client<R> {
             let begun = shared.tell(|state, now| -> Result<_, Box<(Letter, CallRefused)>> {
                 let (tell, answered) = oneshot::channel();
                 let call = state.channel.call(now, operation, letter).map_err(Box::new)?;
-                state.calls.insert(call, Waiter::new(tell));
+                let under_way = state.telemetry.called(call, action);
+                state.calls.insert(call, Waiter::new(tell, under_way));
                 Ok(answered)
             });
             match begun {
@@ -212,7 +214,7 @@ impl<R: Runtime> Client<R> {
 
     /// Gives up. Over a secure conversation alone nothing is sent; a reliable session tells the other side.
     pub fn abort(&self) {
-        self.shared().tell(|state, _| state.channel.abort());
+        self.shared().tell(|state, _| state.abort());
     }
 
     /// The state of the channel.

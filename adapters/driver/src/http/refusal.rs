@@ -12,6 +12,7 @@ use soap_session_core::soap::SoapVersion;
 use super::encoding::{ACCEPTED, EncodingProblem};
 use super::media::media_type;
 use super::{MAX_HEAD, SOAP11, SOAP12};
+use crate::telemetry::http_refused;
 
 /// Media type of a refusal.
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -61,6 +62,26 @@ impl Refusal {
         }
     }
 
+    /// For the metrics.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Path { .. } => "http_path",
+            Self::Method => "http_method",
+            Self::ContentType { .. } => "http_content_type",
+            Self::Encoding(_) => "http_encoding",
+            Self::TooLarge { .. } => "http_too_large",
+            Self::BadBody => "http_body",
+            Self::BodyTime(_) | Self::HeadTime(_) => "http_time",
+            Self::Head { .. } => "http_head",
+            Self::NotTls => "http_tls",
+            Self::Handler => "http_handler",
+        }
+    }
+
+    fn told(&self) {
+        http_refused(self.kind(), self.status().as_u16());
+    }
+
     fn text(&self) -> String {
         match self {
             Self::Path { served } => format!("There is no service here; it is at '{served}'."),
@@ -102,6 +123,7 @@ impl Refusal {
 
     /// The answer to a request.
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        self.told();
         let text = self.text();
         // Where WCF says it, and where WCF's clients read it.
         let reason = match self {
@@ -122,6 +144,7 @@ impl Refusal {
 
     /// The answer where there is no request: all octets, and the connection ends after them.
     pub(super) fn octets(&self) -> Vec<u8> {
+        self.told();
         let (status, text) = (self.status(), self.text());
         format!(
             "HTTP/1.1 {} {}\r\nContent-Type: {TEXT}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",

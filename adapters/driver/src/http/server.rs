@@ -50,7 +50,11 @@ struct Shared<R> {
     runtime: R,
     limits: Limits,
     tls: Option<ServerTls>,
+    page: Option<Page>,
 }
+
+/// What a request by GET brings: a path, and what is to be read there.
+type Page = (&'static str, fn() -> HttpResponse);
 
 /// What all requests of a connection have in common.
 #[derive(Clone)]
@@ -67,7 +71,14 @@ impl<R: Runtime> HttpServer<R> {
     /// # Errors
     /// The system's error.
     pub async fn bind(runtime: R, address: SocketAddr, limits: Limits, tls: Option<ServerTls>) -> io::Result<Self> {
-        Ok(Self { listener: runtime.listen(address).await?, shared: Shared { runtime, limits, tls } })
+        Ok(Self { listener: runtime.listen(address).await?, shared: Shared { runtime, limits, tls, page: None } })
+    }
+
+    /// The same, of a page that is read by GET and of nothing else.
+    #[cfg(feature = "prometheus")]
+    pub(crate) const fn with_page(mut self, path: &'static str, page: fn() -> HttpResponse) -> Self {
+        self.shared.page = Some((path, page));
+        self
     }
 
     /// The address it is bound to.
@@ -185,11 +196,15 @@ async fn requests<R, H, F>(
     F: Future<Output = HttpResponse> + Send + 'static,
 {
     let progress = Arc::new(Progress::default());
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         progress.request();
         let (handler, shared, progress) = (Arc::clone(&handler), Arc::clone(shared), Arc::clone(&progress));
         let origin = origin.clone();
         let answer = async move {
+            if let Some(page) = shared.page {
+                progress.answer(request.body().is_end_stream());
+                return Ok(answer(read(&request, page)));
+            }
             let checked = check(request, origin, &shared).await;
             let whole = checked.is_ok();
             let response = match checked {
@@ -310,6 +325,15 @@ async fn check<R: Runtime>(
     let Origin { peer, connection, tls, client_certificate } = origin;
     let (path, version) = (path.to_owned(), media.version);
     Ok(HttpRequest { peer, connection, tls, client_certificate, path, content_type, version, action, body })
+}
+
+/// Answers who reads a page.
+fn read(request: &Request<Incoming>, (path, page): Page) -> HttpResponse {
+    if request.uri().path() == path && matches!(*request.method(), Method::GET | Method::HEAD) {
+        return page();
+    }
+    let text = format!("There is only '{path}' here, to be read by GET.");
+    HttpResponse { status: 404, content_type: Some("text/plain; charset=utf-8".to_owned()), body: text.into() }
 }
 
 /// A header's value, if it is there once and in ASCII.

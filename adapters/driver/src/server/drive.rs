@@ -3,15 +3,17 @@
 //! Locks are taken in this order: a shard's, then the host's or the door's. No lock is held while a service runs.
 
 use super::heap::Heap;
+use super::layer::Heard;
 use super::service::{Answer, Call, Service, SessionId};
 use super::shard::{Due, Held, Shard, State};
+use super::telemetry::{self, RunningCall, ThrottleGauges};
 use crate::Runtime;
 use crate::body::standalone;
 use crate::clock::Clock;
 use crate::group::Group;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::letter::Letter;
-use crate::observe::{Observer, Passed, Way};
+use crate::observe::{Seen, Watched, Way};
 use bytes::{Bytes, BytesMut};
 use event_listener::Event;
 use futures_channel::oneshot;
@@ -32,6 +34,7 @@ use soap_session_core::time::{Deadline, Instant};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tracing::Instrument;
 
 /// An instance of the service, once its first call has made it.
 type Instance<S> = Arc<OnceLock<<S as Service>::Instance>>;
@@ -39,6 +42,7 @@ type Instance<S> = Arc<OnceLock<<S as Service>::Instance>>;
 pub(super) struct HostState<S: Service> {
     pub(super) host: ServiceHost<Kept, Heap>,
     pub(super) instances: HashMap<InstanceId, Instance<S>>,
+    pub(super) gauges: ThrottleGauges,
 }
 
 pub(super) struct Gate {
@@ -68,7 +72,7 @@ pub(super) struct Shared<R: Runtime, S: Service> {
     pub(super) stopping: AtomicBool,
     /// Calls that run.
     pub(super) calls: Group,
-    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) observer: Watched,
 }
 
 /// What the host wants of a shard that is not locked now.
@@ -86,11 +90,10 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     /// Answers a POST.
     pub(super) async fn exchange(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
         let exchange = Exchange(self.next_exchange.fetch_add(1, Ordering::Relaxed));
-        if let Some(observer) = &self.observer {
-            observer.passed(&Passed { way: Way::Received, status: None, message: &request.body, exchange });
-        }
+        telemetry::request_received(exchange, &request);
+        let seen = self.observer.passed(Way::Received, None, &request.body, exchange);
         let HttpRequest { action, body, .. } = request;
-        let response = match self.take_in(exchange, action, body) {
+        let response = match self.take_in(exchange, action, body, seen) {
             Ok((shard, answered)) => {
                 let _gone = Gone { shared: &self, shard, exchange };
                 answered.await.ok()
@@ -99,10 +102,8 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         };
         // The exchange is abandoned: HTTP has to say something, and knows no better word.
         let response = response.unwrap_or_else(|| said(500, "the service gave this exchange up"));
-        if let Some(observer) = &self.observer {
-            let (status, message) = (Some(response.status), &response.body);
-            observer.passed(&Passed { way: Way::Sent, status, message, exchange });
-        }
+        telemetry::request_answered(exchange, &response);
+        self.observer.passed(Way::Sent, Some(response.status), &response.body, exchange);
         response
     }
 
@@ -111,6 +112,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         exchange: Exchange,
         action: Option<String>,
         body: Bytes,
+        mut seen: Option<Seen>,
     ) -> Result<(u16, oneshot::Receiver<HttpResponse>), HttpResponse> {
         let entry = self.entry(exchange, &body);
         let number = entry.shard;
@@ -123,6 +125,11 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             state.endpoint.layer_mut().set_full(full);
             let heard = state.endpoint.receive(self.now(), exchange, &*self.credentials, &mut message);
             let census = state.endpoint.layer().census();
+            state.telemetry.heard(exchange, &heard, state.endpoint.layer(), [state.census, census]);
+            let message = message.freeze();
+            if let Some(seen) = seen.as_mut().filter(|_| opens(&heard)) {
+                seen.opened(&message);
+            }
             if let (Some(reservation), Some(door)) = (entry.reservation, self.door()) {
                 let outcome = match &heard {
                     Ok(LayerHeard::Other(heard)) => heard.outcome(),
@@ -134,7 +141,6 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             let (tell, answered) = oneshot::channel();
             match heard {
                 Ok(LayerHeard::Message(Delivered { kept, message: place, two_way })) => {
-                    let message = message.freeze();
                     let told = String::from_utf8_lossy(place.action.of(&message)).into_owned();
                     let action = if told.is_empty() { action.unwrap_or_default() } else { told };
                     let body = standalone(&message, place.body, &place.body_scope);
@@ -151,6 +157,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             state.waiting.insert(exchange, tell);
             answered
         };
+        self.observer.opened(seen);
         self.run(number);
         Ok((number, answered))
     }
@@ -217,6 +224,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     }
                 }
             }
+            host.gauges.tell(&host.host, now);
             drop(guard);
             // Last: whatever was said above may have given the endpoint something to send.
             let deadline = self.send(state, &mut progress);
@@ -250,7 +258,10 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     state.waiting.remove(&exchange);
                 }
                 // The order that follows says what they mean.
-                Ok(LayerAction::Ended(_) | LayerAction::Gone(..) | LayerAction::Swept(_)) => *progress = true,
+                Ok(action @ (LayerAction::Ended(_) | LayerAction::Gone(..) | LayerAction::Swept(_))) => {
+                    *progress = true;
+                    state.telemetry.layer(&action);
+                }
                 Ok(LayerAction::Grow(grow)) => out.resize(grow.needed.max(2 * out.len()), 0),
                 Ok(LayerAction::Wait(deadline)) => return deadline,
                 // A reply of the application's that cannot be written: its exchange or session has ended, and says so.
@@ -279,14 +290,18 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             Order::Bound(_, owner) => {
                 let id = state.endpoint.session_id(owner).map(|id| SessionId(String::from_utf8_lossy(id).into()));
                 state.sessions.insert(owner, id);
+                state.telemetry.bound(owner, state.endpoint.layer());
             }
             Order::Gone(owner, because, Disposed(instance)) => {
                 state.sessions.remove(&owner);
+                state.telemetry.gone(owner, because);
                 state.kept.retain(|kept, _| kept.owner != owner);
                 self.dispose(host, instance);
                 self.session_gone(owner, because);
             }
-            Order::Ending(..) | Order::Resume(_) | Order::Waits { .. } | Order::Throttle(_) | Order::Wait(_) => {}
+            Order::Waits { owner, pressure, .. } => state.telemetry.waits(owner, pressure),
+            Order::Throttle(event) => telemetry::throttle(event),
+            Order::Ending(..) | Order::Resume(_) | Order::Wait(_) => {}
         }
     }
 
@@ -305,6 +320,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
 
     fn refuse(&self, now: Instant, state: &mut State, kept: Kept, fault: DispatchFault) {
         let Some(held) = state.kept.remove(&kept) else { return };
+        state.telemetry.refused(kept.owner, &held.action, fault);
         match (fault, &held.block) {
             (DispatchFault::MustUnderstand, Some((namespace, local))) if !local.is_empty() => {
                 state.endpoint.refuse_block(now, kept, QName { namespace, local });
@@ -318,20 +334,23 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let instance = Arc::clone(host.instances.entry(instance).or_default());
         let session = state.endpoint.session_id(kept.owner);
         let session = state.sessions.get(&kept.owner).cloned().flatten().filter(|_| session.is_some());
-        let under_way = UnderWay { shared: Arc::clone(self), number, call, kept, answered: false };
+        let told = state.telemetry.called(kept.owner, call, state.kept.get(&kept).map(|held| &*held.action));
+        let span = told.span();
+        let under_way = UnderWay { shared: Arc::clone(self), number, call, kept, answered: false, told };
         let Some(Held { action, body, .. }) = state.kept.remove(&kept) else {
             // It is gone with its session; the guard, dropped by a task, answers the host.
             self.calls.spawn(&self.runtime, |_| async move { drop(under_way) });
             return;
         };
         let request = Call { session, operation: called.operation, action, body, two_way: called.two_way };
-        self.calls.spawn(&self.runtime, |_| async move {
+        let run = async move {
             let mut under_way = under_way;
             let service = &under_way.shared.service;
             let made = instance.get_or_init(|| service.instance(request.session.as_ref()));
             let answer = service.call(made, request).await;
             under_way.answer(answer);
-        });
+        };
+        self.calls.spawn(&self.runtime, |_| run.instrument(span));
     }
 
     fn answered(self: &Arc<Self>, number: u16, call: CallId, kept: Kept, answer: Answer) {
@@ -397,6 +416,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             }
             state.endpoint.exchange_failed(exchange);
         }
+        telemetry::given_up(exchange);
         self.run(number);
     }
 
@@ -456,6 +476,15 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     }
 }
 
+/// Was it opened whole?
+const fn opens<E>(heard: &Result<LayerHeard<Heard>, E>) -> bool {
+    match heard {
+        Ok(LayerHeard::Message(_)) => true,
+        Ok(LayerHeard::Other(heard)) => !heard.refused(),
+        Err(_) => false,
+    }
+}
+
 /// An answer that is no SOAP.
 fn said(status: u16, text: impl Into<Bytes>) -> HttpResponse {
     HttpResponse { status, content_type: Some("text/plain; charset=utf-8".to_owned()), body: text.into() }
@@ -495,11 +524,13 @@ struct UnderWay<R: Runtime, S: Service> {
     call: CallId,
     kept: Kept,
     answered: bool,
+    told: RunningCall,
 }
 
 impl<R: Runtime, S: Service> UnderWay<R, S> {
     fn answer(&mut self, answer: Answer) {
         self.answered = true;
+        self.told.answered(&answer);
         self.shared.answered(self.number, self.call, self.kept, answer);
     }
 }

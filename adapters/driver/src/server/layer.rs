@@ -46,12 +46,13 @@ pub(super) enum Layer {
 }
 
 /// What a layer heard that was not the application's.
+#[allow(clippy::large_enum_variant, reason = "it lives for a moment, and is kept nowhere")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Heard {
     NotSoap(SoapError),
     OneShot(Refusal),
-    Secure(Box<Incoming>),
-    Reliable(Box<ServiceHeard>),
+    Secure(Incoming),
+    Reliable(ServiceHeard),
 }
 
 impl Heard {
@@ -59,12 +60,25 @@ impl Heard {
     pub(super) fn outcome(&self) -> Outcome {
         let opened = match self {
             Self::NotSoap(_) | Self::OneShot(_) => false,
-            Self::Secure(heard) => matches!(**heard, Incoming::Issued(_) | Incoming::Renewed(_)),
+            Self::Secure(heard) => matches!(heard, Incoming::Issued(_) | Incoming::Renewed(_)),
             Self::Reliable(heard) => {
-                matches!(**heard, ServiceHeard::Conversation(_) | ServiceHeard::Session { session: Some(_), .. })
+                matches!(heard, ServiceHeard::Conversation(_) | ServiceHeard::Session { session: Some(_), .. })
             }
         };
         if opened { Outcome::Opened } else { Outcome::Refused }
+    }
+}
+
+impl Heard {
+    /// Was the message not read, or not believed?
+    pub(super) const fn refused(&self) -> bool {
+        matches!(
+            self,
+            Self::NotSoap(_)
+                | Self::OneShot(_)
+                | Self::Secure(Incoming::Refused(_))
+                | Self::Reliable(ServiceHeard::NotRead(_))
+        )
     }
 }
 
@@ -73,11 +87,11 @@ impl fmt::Display for Heard {
         match self {
             Self::NotSoap(error) => write!(f, "not taken: {error}"),
             Self::OneShot(refusal) => write!(f, "refused: {refusal}"),
-            Self::Secure(heard) => match &**heard {
+            Self::Secure(heard) => match heard {
                 Incoming::Refused(refusal) => write!(f, "refused: {refusal}"),
                 heard => write!(f, "{heard:?}"),
             },
-            Self::Reliable(heard) => match &**heard {
+            Self::Reliable(heard) => match heard {
                 ServiceHeard::NotRead(why) => write!(f, "refused: {why}"),
                 ServiceHeard::Conversation(id) => write!(f, "conversation {}", id.0),
                 ServiceHeard::Session { heard, .. } => write!(f, "{heard:?}"),
@@ -172,15 +186,9 @@ impl ServiceLayer<Letter> for Layer {
         Ok(match self {
             Self::Plain(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::NotSoap),
             Self::OneShot(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::OneShot),
-            Self::Secure(layer) => {
-                heard(layer.receive(now, from, credentials, message)?, |heard| Heard::Secure(Box::new(heard)))
-            }
-            Self::Reliable(layer) => {
-                heard(layer.receive(now, from, credentials, message)?, |heard| Heard::Reliable(Box::new(heard)))
-            }
-            Self::Unsecured(layer) => {
-                heard(layer.receive(now, from, credentials, message)?, |heard| Heard::Reliable(Box::new(heard)))
-            }
+            Self::Secure(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Secure),
+            Self::Reliable(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
+            Self::Unsecured(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
         })
     }
 

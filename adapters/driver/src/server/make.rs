@@ -5,12 +5,13 @@ use super::heap::Heap;
 use super::layer::{Layer, OneShot, Plain, Reliable, SEATS, Secure, Unsecured, WINDOW};
 use super::service::Service;
 use super::shard::{Due, Shard, State};
+use super::telemetry::{ShardTelemetry, ThrottleGauges};
 use crate::binding::{Binding, Security};
 use crate::clock::Clock;
 use crate::group::Group;
 use crate::http::{HttpError, Limits};
 use crate::large_stack;
-use crate::observe::Observer;
+use crate::observe::{Observer, Watched};
 use crate::tls::ServerTls;
 use crate::{Runtime, seeds};
 use event_listener::Event;
@@ -227,6 +228,7 @@ pub(super) fn make<R: Runtime, S: Service>(
             kept: HashMap::new(),
             sessions: HashMap::new(),
             census,
+            telemetry: ShardTelemetry::default(),
         }));
     }
     let host = host(&options, count)?;
@@ -239,14 +241,14 @@ pub(super) fn make<R: Runtime, S: Service>(
         soap: options.binding.soap(),
         shards,
         gate,
-        host: Mutex::new(HostState { host, instances: HashMap::new() }),
+        host: Mutex::new(HostState { host, instances: HashMap::new(), gauges: ThrottleGauges::default() }),
         host_due: Due::never(),
         next_exchange: AtomicU32::new(1),
         changed: Event::new(),
         gone: Event::new(),
         stopping: AtomicBool::new(false),
         calls: Group::default(),
-        observer: options.observer,
+        observer: Watched(options.observer),
     }))
 }
 

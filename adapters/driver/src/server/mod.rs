@@ -7,6 +7,7 @@ mod make;
 mod service;
 mod session_fn;
 mod shard;
+mod telemetry;
 
 pub use make::{ServeError, ServerOptions};
 pub use service::{Answer, Call, Service, ServiceFn, SessionId, service_fn};
@@ -78,12 +79,15 @@ impl<R: Runtime, S: Service> Server<R, S> {
     /// Dropping the future ends everything at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { http, shared, close } = self;
+        telemetry::serves(http.local_addr().ok());
         let timer = Group::default();
         timer.spawn(&shared.runtime, |_| Arc::clone(&shared).keep_time());
         let ending = Arc::clone(&shared);
         let wound_up = async move {
             shutdown.await;
+            telemetry::stops(ending.sessions());
             if within(&ending.runtime, close, ending.wind_up()).await.is_none() {
+                telemetry::unclosed(ending.sessions());
                 ending.abort_all();
             }
         };
@@ -93,6 +97,7 @@ impl<R: Runtime, S: Service> Server<R, S> {
         timer.room_below(1).await;
         shared.calls.cut();
         shared.calls.room_below(1).await;
+        telemetry::stopped();
     }
 }
 

@@ -3,6 +3,7 @@
 use super::heap::Heap;
 use super::layer::Layer;
 use super::service::SessionId;
+use super::telemetry::ShardTelemetry;
 use crate::http::HttpResponse;
 use crate::letter::Letter;
 use bytes::Bytes;
@@ -34,6 +35,7 @@ pub(super) struct State {
     pub(super) sessions: HashMap<Owner, Option<SessionId>>,
     /// What the door was last told.
     pub(super) census: Census,
+    pub(super) telemetry: ShardTelemetry,
 }
 
 pub(super) struct Shard {

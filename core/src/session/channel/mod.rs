@@ -203,6 +203,11 @@ impl<
         self.stack.to()
     }
 
+    /// How many messages were sent again so far; none without a reliable session.
+    pub fn retransmissions(&self) -> u64 {
+        self.stack.retransmissions()
+    }
+
     /// How many calls are not over, or were not told to be.
     pub fn calls(&self) -> usize {
         self.calls.len()

@@ -141,6 +141,13 @@ impl<
         }
     }
 
+    pub(super) fn retransmissions(&self) -> u64 {
+        match self {
+            Self::Plain(_) | Self::OneShot(_) | Self::Secure(_) => 0,
+            Self::Reliable(client) => client.retransmissions(),
+        }
+    }
+
     pub(super) fn phase(&self) -> Phase {
         match self {
             Self::Plain(_) | Self::OneShot(_) => Phase::Opened,
