@@ -17,7 +17,6 @@ import java.security.PrivateKey;
 import java.security.SecureRandom;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
-import java.security.cert.X509Certificate;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -194,8 +193,6 @@ public class Live {
     }
 
     // The service.
-
-    record Context(byte[] secret) {}
 
     void serve() throws Exception {
         Map<String, byte[]> secrets = new HashMap<>();

@@ -50,7 +50,6 @@ import org.w3c.dom.Node;
  */
 public class Wss4j {
     static final String S12 = "http://www.w3.org/2003/05/soap-envelope";
-    static final String S11 = "http://schemas.xmlsoap.org/soap/envelope/";
     static final String WSA = "http://www.w3.org/2005/08/addressing";
     static final String HMAC_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256";
     static final String SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256";
