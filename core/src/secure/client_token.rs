@@ -6,11 +6,15 @@ use super::emit::UniqueIds;
 use super::keyring::Keyring;
 use super::session_keys::SessionKeys;
 use super::tokens::sha1;
-use super::trust::{ContextReference, RequestSecurityTokenResponse};
+use super::trust::{
+    Base64, ContextReference, RequestSecurityTokenResponse, SecurityContextToken, TrustError, read_sct, write_sct,
+};
 use super::{CredentialError, Credentials};
 use crate::chance::Entropy;
 use crate::crypto::{AlgorithmSuite, Backend, SecretKey};
+use crate::soap::names;
 use crate::time::{Duration, Instant, UnixMillis};
+use crate::xml::{Limits, Reader, Writer};
 use heapless::Vec;
 
 /// Longest `SecurityContextToken` element that a client keeps, in bytes. WCF's are about 250; a stateless service's, with
@@ -60,7 +64,7 @@ impl ClientToken {
         let per_session = !binding.cookie_mode();
         let keys = per_session.then(|| SessionKeys::fresh::<B>(&key, binding.suite, ids, entropy));
         Ok(Self {
-            element: Vec::from_slice(token.span.of(message)).map_err(|_| Failure::Unexpected)?,
+            element: element(&token, message, &binding.limits)?,
             id: text(token.id.ok_or(Failure::Unexpected)?)?,
             identifier: text(token.context.identifier)?,
             instance: text(token.context.instance.unwrap_or(&[]))?,
@@ -115,6 +119,46 @@ impl ClientToken {
         let interval = self.keys.is_some().then(|| self.valid_from.after(settings.key_renewal_interval));
         interval.map_or(threshold, |interval| interval.min(threshold))
     }
+}
+
+/// The token's element as messages are to carry it: as it came, as WCF has it; but written anew where it leans on declarations around it
+/// that messages do not have. They have `u`.
+fn element(
+    token: &SecurityContextToken<'_>,
+    message: &[u8],
+    limits: &Limits,
+) -> Result<Vec<u8, LONGEST_ELEMENT>, Failure> {
+    let verbatim = token.span.of(message);
+    if stands_alone(verbatim, token, limits) {
+        return Vec::from_slice(verbatim).map_err(|_| Failure::Unexpected);
+    }
+    let id = token.id.ok_or(Failure::Unexpected)?;
+    let mut element = Vec::new();
+    element.resize(LONGEST_ELEMENT, 0).map_err(|_| Failure::Unexpected)?;
+    let mut writer = Writer::new(&mut element);
+    write_sct(&mut writer, token.version, id, token.context, token.cookie.map(|cookie| Base64::Text(cookie.raw())));
+    let len = writer.finish().map_err(|_| Failure::Unexpected)?;
+    element.truncate(len);
+    Ok(element)
+}
+
+/// Does it say the same where only `u` is declared?
+fn stands_alone(verbatim: &[u8], token: &SecurityContextToken<'_>, limits: &Limits) -> bool {
+    let mut document = [0; LONGEST_ELEMENT + 128];
+    let mut writer = Writer::new(&mut document);
+    for part in [b"<e xmlns:u=\"", names::WSU.as_bytes(), b"\">", verbatim, b"</e>"] {
+        writer.put(part);
+    }
+    let Some(document) = writer.finish().ok().and_then(|len| document.get(..len)) else { return false };
+    let read = || -> Result<bool, TrustError> {
+        let mut reader = Reader::document(document, limits)?;
+        reader.next_element()?;
+        let Some(start) = reader.next_element()? else { return Ok(false) };
+        let again = read_sct(&mut reader, &start)?;
+        // What is in it, and in no other namespace, was read of the same octets.
+        Ok(again.version == token.version && again.id == token.id && again.cookie.is_some() == token.cookie.is_some())
+    };
+    read().unwrap_or(false)
 }
 
 /// The tokens of one conversation.
@@ -214,5 +258,55 @@ impl Wrapped {
 
     pub(super) fn octets(&self) -> &[u8] {
         &self.octets
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::secure::trust::read_response;
+    use std::string::String;
+
+    const BARE: &str = "<sc:SecurityContextToken u:Id=\"i\" \
+        xmlns:sc=\"http://docs.oasis-open.org/ws-sx/ws-secureconversation/200512\"><sc:Identifier>urn:a</sc:Identifier>\
+        </sc:SecurityContextToken>";
+
+    fn kept(declared: &str, token: &str) -> String {
+        let document = std::format!(
+            "<e {declared}><t:RequestSecurityTokenResponse xmlns:t=\"http://docs.oasis-open.org/ws-sx/ws-trust/200512\">\
+             <t:RequestedSecurityToken>{token}</t:RequestedSecurityToken></t:RequestSecurityTokenResponse></e>"
+        );
+        let limits = Limits::default();
+        let mut reader = Reader::document(document.as_bytes(), &limits).unwrap();
+        reader.next_element().unwrap().unwrap();
+        let start = reader.next_element().unwrap().unwrap();
+        let token = read_response(&mut reader, &start).unwrap().token.unwrap();
+        let element = element(&token, document.as_bytes(), &limits).unwrap();
+        String::from_utf8(element.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_kept_as_it_came_and_written_anew_where_it_leans_on_what_stood_around_it() {
+        let (wsu, sc) = (names::WSU, "http://docs.oasis-open.org/ws-sx/ws-secureconversation/200512");
+        // WCF's way: the declaration of `u` is the envelope's.
+        assert_eq!(kept(&std::format!("xmlns:u=\"{wsu}\""), BARE), BARE);
+        // All of it is its own, in whatever order and by whatever names.
+        let own = std::format!(
+            "<SecurityContextToken xmlns=\"{sc}\" w:Id=\"i\"  xmlns:w=\"{wsu}\" ><Identifier>urn:a</Identifier></SecurityContextToken>"
+        );
+        assert_eq!(kept("", &own), own);
+        // WSS4J's names.
+        let leaning =
+            "<wsc:SecurityContextToken wsu:Id=\"i\"><wsc:Identifier>urn:a</wsc:Identifier></wsc:SecurityContextToken>";
+        assert_eq!(kept(&std::format!("xmlns:wsu=\"{wsu}\" xmlns:wsc=\"{sc}\""), leaning), BARE);
+        // Without a prefix it would be in no namespace.
+        let plain = "<SecurityContextToken wsu:Id=\"i\"><Identifier>urn:a</Identifier></SecurityContextToken>";
+        assert_eq!(kept(&std::format!("xmlns:wsu=\"{wsu}\" xmlns=\"{sc}\""), plain), BARE);
+        // `u` is something else there than in our messages.
+        let other = "<u:SecurityContextToken wsu:Id=\"i\"><u:Identifier>urn:a</u:Identifier></u:SecurityContextToken>";
+        assert_eq!(kept(&std::format!("xmlns:wsu=\"{wsu}\" xmlns:u=\"{sc}\""), other), BARE);
     }
 }

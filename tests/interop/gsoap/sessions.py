@@ -19,15 +19,13 @@ Stops at the first session that went otherwise than it says here. What gSOAP doe
 import os
 import subprocess
 import sys
-import tempfile
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
 from lossy import LossyWay
+from service import PATIENCE, Service
 
 OURS, GSOAP = sys.argv[1], {"1.0": sys.argv[2], "1.1": sys.argv[3]}
 COUNT = 4
-PATIENCE = 60
 TEXTS = [f"message {n}" for n in range(1, COUNT + 1)]
 HEARD = [f"heard {text}" for text in TEXTS]
 GOT = [f"got {text}" for text in TEXTS]
@@ -36,38 +34,6 @@ PROTOCOL = {
     "1.0": ("CreateSequence", "LastMessage", "TerminateSequence"),
     "1.1": ("CreateSequence", "CloseSequence", "TerminateSequence"),
 }
-
-
-class Service:
-    """A program that serves: it says on which port, and then what it hears."""
-
-    def __init__(self, command, endless):
-        self.endless = endless
-        # Where its complaints go: shown if the session did not go as it should.
-        self.complaints = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL if endless else subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.complaints, text=True
-        )
-        self.port = int(self.process.stdout.readline().split()[1])
-        self.said = []
-        self.reader = threading.Thread(target=self._read)
-        self.reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.said.append(line.rstrip("\n"))
-
-    def stop(self):
-        """Ours ends with its input, once its sessions are over; gSOAP's knows no end."""
-        if self.endless:
-            self.process.kill()
-        else:
-            self.process.stdin.close()
-        self.process.wait(PATIENCE)
-        self.reader.join(PATIENCE)
-        self.process.stdout.close()
-        self.complaints.seek(0)
-        return self.said, self.complaints.read().decode()
 
 
 def session(service_command, client_command, losses, endless):

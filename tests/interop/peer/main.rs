@@ -1,20 +1,25 @@
 //! This project's half of the conversations with other implementations over HTTP; the scripts beside this folder hold them together.
 //!
-//! `serve VERSION SHAPE` is a service on a free port of 127.0.0.1 that answers with what it is sent. It prints `listening PORT`, `heard
-//! TEXT` for each message and `over` for each session that ended, and stops when its standard input ends. `call VERSION SHAPE ORDER URL
-//! COUNT PACE` is a client: it hands COUNT messages over, prints `got TEXT` for each reply, and `closed`; or what went wrong.
-//! VERSION is that of WS-ReliableMessaging, `1.0` or `1.1`; SHAPE is `request-reply` or `one-way`; ORDER is `ordered` or `unordered`;
-//! PACE is `one-by-one` or `at-once`.
+//! Services listen on a free port of 127.0.0.1, answer with what they are sent, print `listening PORT`, `heard TEXT` for each message and
+//! `over` for each session that ended, and stop when their standard input ends. Clients print `got TEXT` for each reply, and `closed`; or
+//! what went wrong.
+//!
+//! - `serve VERSION SHAPE`, `call VERSION SHAPE ORDER URL COUNT PACE`: reliable sessions. VERSION is that of WS-ReliableMessaging, `1.0` or
+//!   `1.1`; SHAPE is `request-reply` or `one-way`; ORDER is `ordered` or `unordered`; PACE is `one-by-one` or `at-once`.
+//! - `serve-secure VERSION CERTIFICATE KEY`, `call-secure VERSION CERTIFICATE URL COUNT`: secure conversations, opened by an anonymous client
+//!   with the service's certificate. VERSION is that of WS-SecureConversation, `c` (February 2005) or `sc` (1.3).
 //!
 //! Only this file knows the adapters' names: whatever loses messages stands between it and the other side.
 
-use soap_session_core::reliable::{ReliableSessionId, ReliableSettings, RmVersion, Shape};
-use soap_session_core::secure::NoCredentials;
+use soap_session_core::reliable::{ReliableSettings, RmVersion, Shape};
+use soap_session_core::secure::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, NoCredentials};
 use soap_session_core::soap::SoapVersion;
 use soap_session_core::time::Duration;
 use soap_session_core::xml::Limits;
-use soap_session_credentials::random_seed;
-use soap_session_tokio::{Call, ReliableClient, ReliableError, ReliableServer, Response, Service};
+use soap_session_credentials::{Certificate, CredentialStore, PrivateKey, random_seed};
+use soap_session_tokio::{
+    Call, ReliableClient, ReliableError, ReliableServer, Response, SecureClient, SecureServer, Service,
+};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::io::Read as _;
@@ -42,7 +47,13 @@ fn run() -> Outcome<()> {
             let settings = ReliableSettings { ordered: *order == "ordered", ..settings(version)? };
             runtime.block_on(call(settings, self::shape(shape)?, url, count.parse()?, *pace == "at-once"))
         }
-        _ => Err("usage: peer serve VERSION SHAPE | peer call VERSION SHAPE ORDER URL COUNT PACE".into()),
+        ["serve-secure", version, certificate, key] => {
+            runtime.block_on(serve_secure(binding(version)?, certificate, key))
+        }
+        ["call-secure", version, certificate, url, count] => {
+            runtime.block_on(call_secure(binding(version)?, certificate, url, count.parse()?))
+        }
+        _ => Err("usage: peer (serve | call | serve-secure | call-secure) ARGUMENT...".into()),
     }
 }
 
@@ -72,18 +83,26 @@ fn shape(name: &str) -> Outcome<Shape> {
     }
 }
 
+fn binding(version: &str) -> Outcome<Binding> {
+    match version {
+        "c" => Ok(Binding::ws_http(Bootstrap::AnonymousForCertificate)),
+        "sc" => Ok(Binding::ws2007_http(Bootstrap::AnonymousForCertificate)),
+        _ => Err("the version is c or sc".into()),
+    }
+}
+
 /// Answers with what it is sent.
 struct Echo;
 
-impl Service<ReliableSessionId> for Echo {
-    async fn call(&self, call: Call<ReliableSessionId>) -> Response {
+impl<Id: Send + 'static> Service<Id> for Echo {
+    async fn call(&self, call: Call<Id>) -> Response {
         let text = text(&call.body);
         println!("heard {text}");
         let body = format!("<echoResponse xmlns=\"urn:interop\"><out>{text}</out></echoResponse>").into_bytes();
         Response { action: format!("{}Response", call.action), body, fault: false }
     }
 
-    fn closed(&self, _: ReliableSessionId) {
+    fn closed(&self, _: Id) {
         println!("over");
     }
 }
@@ -100,17 +119,17 @@ async fn serve(settings: ReliableSettings, shape: Shape) -> Outcome<()> {
     let (soap, limits, seed) = (SoapVersion::Soap12, Limits::default(), random_seed()?);
     let server = ReliableServer::bind_plain("127.0.0.1:0", shape, settings, soap, limits, Echo, &seed).await?;
     println!("listening {}", server.local_addr()?.port());
+    server.serve(end_of_input()).await;
+    Ok(())
+}
+
+async fn end_of_input() {
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     std::thread::spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         let _ = ended.send(());
     });
-    server
-        .serve(async {
-            let _ = end.await;
-        })
-        .await;
-    Ok(())
+    let _ = end.await;
 }
 
 async fn call(settings: ReliableSettings, shape: Shape, url: &str, count: u32, at_once: bool) -> Outcome<()> {
@@ -145,4 +164,27 @@ async fn say(
     }
     let reply = client.call("urn:interop/echo", body("echo").as_bytes()).await?;
     Ok(Some(text(&reply.body)))
+}
+
+async fn serve_secure(binding: Binding, certificate: &str, key: &str) -> Outcome<()> {
+    let store = CredentialStore::new().with_key(Certificate::from_file(certificate)?, PrivateKey::from_file(key)?)?;
+    let (settings, seed) = (AcceptorSettings::default(), random_seed()?);
+    let server = SecureServer::bind("127.0.0.1:0", binding, settings, store, Echo, &seed).await?;
+    println!("listening {}", server.local_addr()?.port());
+    server.serve(end_of_input()).await;
+    Ok(())
+}
+
+async fn call_secure(binding: Binding, certificate: &str, url: &str, count: u32) -> Outcome<()> {
+    let store = CredentialStore::new().with_service(Certificate::from_file(certificate)?)?;
+    let mut client = SecureClient::new(url, binding, InitiatorSettings::default(), store, None, &random_seed()?)?;
+    client.open().await?;
+    for n in 1..=count {
+        let body = format!("<echo xmlns=\"urn:interop\"><in>message {n}</in></echo>");
+        let reply = client.call("urn:interop/echo", body.as_bytes()).await?;
+        println!("got {}", text(&reply.body));
+    }
+    client.close().await?;
+    println!("closed");
+    Ok(())
 }

@@ -17,7 +17,6 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.security.auth.callback.Callback;
 import javax.security.auth.callback.CallbackHandler;
-import javax.security.auth.callback.UnsupportedCallbackException;
 import javax.xml.parsers.DocumentBuilderFactory;
 import javax.xml.transform.OutputKeys;
 import javax.xml.transform.Transformer;
@@ -31,9 +30,11 @@ import org.apache.ws.security.WSPasswordCallback;
 import org.apache.ws.security.WSSConfig;
 import org.apache.ws.security.WSSecurityEngine;
 import org.apache.ws.security.WSSecurityEngineResult;
+import org.apache.ws.security.components.crypto.Crypto;
 import org.apache.ws.security.conversation.ConversationConstants;
 import org.apache.ws.security.message.WSSecDKEncrypt;
 import org.apache.ws.security.message.WSSecDKSign;
+import org.apache.ws.security.message.WSSecDerivedKeyBase;
 import org.apache.ws.security.message.WSSecHeader;
 import org.apache.ws.security.message.WSSecSecurityContextToken;
 import org.apache.ws.security.message.WSSecTimestamp;
@@ -49,12 +50,13 @@ import org.w3c.dom.Node;
  */
 public class Wss4j {
     static final String S12 = "http://www.w3.org/2003/05/soap-envelope";
-    static final String S11 = "http://schemas.xmlsoap.org/soap/envelope/";
     static final String WSA = "http://www.w3.org/2005/08/addressing";
     static final String HMAC_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256";
     static final String SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256";
     /** The moment at which all these messages are written and read. */
     static final long NOW = 1_795_228_812_769L;
+    /** A key store in memory wants a password too. */
+    static final String KEY_STORE = "in memory";
 
     static final DocumentBuilderFactory BUILDERS = DocumentBuilderFactory.newInstance();
 
@@ -121,31 +123,30 @@ public class Wss4j {
     }
 
     static Processed process(byte[] message, Map<String, byte[]> secrets) throws Exception {
-        CallbackHandler keys = new CallbackHandler() {
-            @Override
-            public void handle(Callback[] callbacks) throws UnsupportedCallbackException {
-                for (Callback callback : callbacks) {
-                    WSPasswordCallback wanted = (WSPasswordCallback) callback;
-                    if (wanted.getUsage() == WSPasswordCallback.USERNAME_TOKEN) {
-                        wanted.setPassword("<secret>");
-                    } else {
-                        wanted.setKey(secrets.get(wanted.getIdentifier()));
-                    }
-                }
-            }
-        };
         WSSConfig config = WSSConfig.getNewInstance();
-        // WSS4J changes the date that it is given.
-        config.setCurrentTime(() -> new Date(NOW));
         // Who judges the age of these messages is this project; it says so in its own tests.
         config.setTimeStampStrict(false);
         config.setTimeStampTTL(1_000_000_000);
         config.setTimeStampFutureTTL(1_000_000_000);
+        return process(message, secrets, config, null);
+    }
+
+    static Processed process(byte[] message, Map<String, byte[]> secrets, WSSConfig config, Crypto crypto) throws Exception {
+        CallbackHandler keys = callbacks -> {
+            for (Callback callback : callbacks) {
+                WSPasswordCallback wanted = (WSPasswordCallback) callback;
+                switch (wanted.getUsage()) {
+                    case WSPasswordCallback.USERNAME_TOKEN -> wanted.setPassword("<secret>");
+                    case WSPasswordCallback.DECRYPT -> wanted.setPassword(KEY_STORE);
+                    default -> wanted.setKey(secrets.get(wanted.getIdentifier()));
+                }
+            }
+        };
         config.setWsiBSPCompliant(false);
         WSSecurityEngine engine = new WSSecurityEngine();
         engine.setWssConfig(config);
         Document document = parse(message);
-        return new Processed(document, engine.processSecurityHeader(document, null, keys, null));
+        return new Processed(document, engine.processSecurityHeader(document, null, keys, null, crypto));
     }
 
     static boolean refused(byte[] message, Map<String, byte[]> secrets) {
@@ -302,32 +303,59 @@ public class Wss4j {
             + "<a:ReplyTo><a:Address>" + WSA + "/anonymous</a:Address></a:ReplyTo><a:To s:mustUnderstand=\"1\">http://localhost/probe</a:To>"
             + "</s:Header><s:Body>" + body + "</s:Body></s:Envelope>").getBytes(StandardCharsets.UTF_8));
         WSSConfig config = WSSConfig.getNewInstance();
+        // WSS4J changes the date that it is given.
         config.setCurrentTime(() -> new Date(NOW));
-        WSSecHeader header = new WSSecHeader();
-        header.setMustUnderstand(true);
-        header.insertSecurityHeader(document);
-        WSSecTimestamp timestamp = new WSSecTimestamp(config);
-        timestamp.setTimeToLive(300);
-        timestamp.build(document, header);
-        WSSecSecurityContextToken token = new WSSecSecurityContextToken();
-        token.setWscVersion(version);
-        token.setIdentifier(identifier);
-        token.setSctId("uuid-" + UUID.randomUUID() + "-1");
-        token.prepare(document, null);
+        WSSecHeader header = header(document, config);
+        WSSecSecurityContextToken token = token(document, version, identifier);
+        Key key = attached(secret, token.getSctId(), ConversationConstants.getWSCNs(version) + "/sct");
+        boolean encryptSignature = shape.equals("encrypt-signature");
         if (shape.equals("encrypt-before-sign")) {
-            encrypt(document, header, suite, version, token.getSctId(), secret, false);
-            sign(document, header, suite, version, token.getSctId(), secret);
+            encrypt(document, header, suite, version, key, false);
+            sign(document, header, suite, version, key);
         } else {
-            sign(document, header, suite, version, token.getSctId(), secret);
+            sign(document, header, suite, version, key);
             if (!shape.equals("clear-body")) {
-                encrypt(document, header, suite, version, token.getSctId(), secret, shape.equals("encrypt-signature"));
+                encrypt(document, header, suite, version, key, encryptSignature);
             }
         }
         token.prependSCTElementToHeader(document, header);
         return serialize(document);
     }
 
-    static void sign(Document document, WSSecHeader header, Suite suite, int version, String token, byte[] secret) throws Exception {
+    /** A Security header with a Timestamp. */
+    static WSSecHeader header(Document document, WSSConfig config) throws Exception {
+        WSSecHeader header = new WSSecHeader();
+        header.setMustUnderstand(true);
+        header.insertSecurityHeader(document);
+        WSSecTimestamp timestamp = new WSSecTimestamp(config);
+        timestamp.setTimeToLive(300);
+        timestamp.build(document, header);
+        return header;
+    }
+
+    static WSSecSecurityContextToken token(Document document, int version, String identifier) throws Exception {
+        WSSecSecurityContextToken token = new WSSecSecurityContextToken();
+        token.setWscVersion(version);
+        token.setIdentifier(identifier);
+        token.setSctId("uuid-" + UUID.randomUUID() + "-1");
+        token.prepare(document, null);
+        return token;
+    }
+
+    /** What keys are derived from, and how a message names it. */
+    interface Key {
+        void into(WSSecDerivedKeyBase derived);
+    }
+
+    /** A token that the message carries. */
+    static Key attached(byte[] secret, String id, String valueType) {
+        return derived -> {
+            derived.setExternalKey(secret, id);
+            derived.setCustomValueType(valueType);
+        };
+    }
+
+    static void sign(Document document, WSSecHeader header, Suite suite, int version, Key key) throws Exception {
         List<WSEncryptionPart> parts = new ArrayList<>();
         parts.add(new WSEncryptionPart("Body", document.getDocumentElement().getNamespaceURI(), "Content"));
         for (String name : List.of("Action", "MessageID", "RelatesTo", "ReplyTo", "To")) {
@@ -336,10 +364,12 @@ public class Wss4j {
             }
         }
         parts.add(new WSEncryptionPart("Timestamp", WSConstants.WSU_NS, "Content"));
+        if (confirms(document)) {
+            parts.add(new WSEncryptionPart("SignatureConfirmation", WSConstants.WSSE11_NS, "Content"));
+        }
         WSSecDKSign sign = new WSSecDKSign();
         sign.setWscVersion(version);
-        sign.setExternalKey(secret, token);
-        sign.setCustomValueType(ConversationConstants.getWSCNs(version) + "/sct");
+        key.into(sign);
         sign.setSignatureAlgorithm(suite.mac());
         sign.setDigestAlgorithm(suite.digest());
         sign.setSigCanonicalization(WSConstants.C14N_EXCL_OMIT_COMMENTS);
@@ -348,17 +378,22 @@ public class Wss4j {
         sign.build(document, header);
     }
 
-    static void encrypt(Document document, WSSecHeader header, Suite suite, int version, String token, byte[] secret, boolean signature)
-            throws Exception {
+    static boolean confirms(Document document) {
+        return document.getElementsByTagNameNS(WSConstants.WSSE11_NS, "SignatureConfirmation").getLength() > 0;
+    }
+
+    static void encrypt(Document document, WSSecHeader header, Suite suite, int version, Key key, boolean signature) throws Exception {
         List<WSEncryptionPart> parts = new ArrayList<>();
         parts.add(new WSEncryptionPart("Body", document.getDocumentElement().getNamespaceURI(), "Content"));
         if (signature) {
             parts.add(new WSEncryptionPart("Signature", WSConstants.SIG_NS, "Element"));
         }
+        if (confirms(document)) {
+            parts.add(new WSEncryptionPart("SignatureConfirmation", WSConstants.WSSE11_NS, "Element"));
+        }
         WSSecDKEncrypt encrypt = new WSSecDKEncrypt();
         encrypt.setWscVersion(version);
-        encrypt.setExternalKey(secret, token);
-        encrypt.setCustomValueType(ConversationConstants.getWSCNs(version) + "/sct");
+        key.into(encrypt);
         encrypt.setSymmetricEncAlgorithm(suite.cipher());
         encrypt.setDerivedKeyLength(suite.encryption());
         encrypt.setParts(parts);
