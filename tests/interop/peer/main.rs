@@ -11,20 +11,19 @@
 //!
 //! Only this file knows the adapters' names: whatever loses messages stands between it and the other side.
 
-use soap_session_core::reliable::{ReliableSettings, RmVersion, Shape};
-use soap_session_core::secure::{AcceptorSettings, Binding, Bootstrap, InitiatorSettings, NoCredentials};
-use soap_session_core::soap::SoapVersion;
+use soap_session_core::lifetime::Timeouts;
+use soap_session_core::reliable::{ReliableSettings, RmVersion};
+use soap_session_core::service::{CATCH_ALL, Contract, Operation, SessionMode};
 use soap_session_core::time::Duration;
-use soap_session_core::xml::Limits;
-use soap_session_credentials::{Certificate, CredentialStore, PrivateKey, random_seed};
+use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use soap_session_tokio::{
-    Call, ReliableClient, ReliableError, ReliableServer, Response, SecureClient, SecureServer, Service,
+    Answer, Binding, Call, CallError, Client, ClientCredentialType, ClientOptions, SecurityMode, Server, ServerOptions,
+    Service, SessionId,
 };
 use std::collections::VecDeque;
 use std::error::Error;
 use std::io::Read as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -42,37 +41,34 @@ fn run() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["serve", version, shape] => runtime.block_on(serve(settings(version)?, self::shape(shape)?)),
+        ["serve", version, shape] => {
+            let options = ServerOptions::new(reliable(version, true)?);
+            runtime.block_on(serve(options, self::shape(shape)?))
+        }
         ["call", version, shape, order @ ("ordered" | "unordered"), url, count, pace @ ("one-by-one" | "at-once")] => {
-            let settings = ReliableSettings { ordered: *order == "ordered", ..settings(version)? };
-            runtime.block_on(call(settings, self::shape(shape)?, url, count.parse()?, *pace == "at-once"))
+            let options = ClientOptions::new(reliable(version, *order == "ordered")?);
+            runtime.block_on(call(options, self::shape(shape)?, url, count.parse()?, *pace == "at-once"))
         }
         ["serve-secure", version, certificate, key] => {
-            runtime.block_on(serve_secure(binding(version)?, certificate, key))
+            let key = PrivateKey::from_file(key)?;
+            let store = CredentialStore::new().with_key(Certificate::from_file(certificate)?, key)?;
+            let options = ServerOptions::new(secure(version)?).with_credentials(store);
+            runtime.block_on(serve(options, Shape::RequestReply))
         }
         ["call-secure", version, certificate, url, count] => {
-            runtime.block_on(call_secure(binding(version)?, certificate, url, count.parse()?))
+            let store = CredentialStore::new().with_service(Certificate::from_file(certificate)?)?;
+            let options = ClientOptions::new(secure(version)?).with_credentials(store);
+            runtime.block_on(call(options, Shape::RequestReply, url, count.parse()?, false))
         }
         _ => Err("usage: peer (serve | call | serve-secure | call-secure) ARGUMENT...".into()),
     }
 }
 
-fn settings(version: &str) -> Outcome<ReliableSettings> {
-    let version = match version {
-        "1.0" => RmVersion::February2005,
-        "1.1" => RmVersion::V11,
-        _ => return Err("the version is 1.0 or 1.1".into()),
-    };
-    // WCF's minutes are more than a check has.
-    let (seconds, requestor_interval) = (Duration::from_secs(6), Duration::from_millis(500));
-    Ok(ReliableSettings {
-        version,
-        requestor_interval,
-        send_timeout: seconds,
-        open_timeout: seconds,
-        close_timeout: seconds,
-        ..ReliableSettings::default()
-    })
+/// How messages travel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    RequestReply,
+    OneWay,
 }
 
 fn shape(name: &str) -> Outcome<Shape> {
@@ -83,26 +79,61 @@ fn shape(name: &str) -> Outcome<Shape> {
     }
 }
 
-fn binding(version: &str) -> Outcome<Binding> {
-    match version {
-        "c" => Ok(Binding::ws_http(Bootstrap::AnonymousForCertificate)),
-        "sc" => Ok(Binding::ws2007_http(Bootstrap::AnonymousForCertificate)),
-        _ => Err("the version is c or sc".into()),
-    }
+fn reliable(version: &str, ordered: bool) -> Outcome<Binding> {
+    let version = match version {
+        "1.0" => RmVersion::February2005,
+        "1.1" => RmVersion::V11,
+        _ => return Err("the version is 1.0 or 1.1".into()),
+    };
+    // WCF's minutes are more than a check has.
+    let (seconds, requestor_interval) = (Some(Duration::from_secs(6)), Duration::from_millis(500));
+    let settings = ReliableSettings { version, ordered, requestor_interval, ..ReliableSettings::default() };
+    let mut binding = Binding::ws_http().with_reliable_settings(settings)?;
+    binding.timeouts = Timeouts { open: seconds, close: seconds, send: seconds, ..binding.timeouts };
+    Ok(binding)
+}
+
+fn secure(version: &str) -> Outcome<Binding> {
+    let binding = match version {
+        "c" => Binding::ws_http(),
+        "sc" => Binding::ws2007_http(),
+        _ => return Err("the version is c or sc".into()),
+    };
+    Ok(binding.with_security(SecurityMode::Message, ClientCredentialType::None)?)
 }
 
 /// Answers with what it is sent.
-struct Echo;
+struct Echo(Contract<'static>);
 
-impl<Id: Send + 'static> Service<Id> for Echo {
-    async fn call(&self, call: Call<Id>) -> Response {
-        let text = text(&call.body);
-        println!("heard {text}");
-        let body = format!("<echoResponse xmlns=\"urn:interop\"><out>{text}</out></echoResponse>").into_bytes();
-        Response { action: format!("{}Response", call.action), body, fault: false }
+impl Echo {
+    const fn new(shape: Shape) -> Self {
+        const ECHO: &[Operation<'static>] = &[Operation::new("Echo", CATCH_ALL)];
+        const TELL: &[Operation<'static>] = &[Operation::new("Tell", CATCH_ALL).one_way()];
+        let operations = match shape {
+            Shape::RequestReply => ECHO,
+            Shape::OneWay => TELL,
+        };
+        Self(Contract { name: "Echo", session_mode: SessionMode::Required, callbacks: false, operations })
+    }
+}
+
+impl Service for Echo {
+    type Instance = ();
+
+    fn contract(&self) -> &Contract<'_> {
+        &self.0
     }
 
-    fn closed(&self, _: Id) {
+    fn instance(&self, _: Option<&SessionId>) {}
+
+    async fn call(&self, (): &(), call: Call) -> Answer {
+        let text = text(&call.body);
+        println!("heard {text}");
+        let body = format!("<echoResponse xmlns=\"urn:interop\"><out>{text}</out></echoResponse>");
+        Answer::reply(format!("{}Response", call.action), body)
+    }
+
+    fn disposed(&self, (): &()) {
         println!("over");
     }
 }
@@ -115,9 +146,8 @@ fn text(body: &[u8]) -> String {
     before.rsplit('>').next().unwrap_or_default().to_owned()
 }
 
-async fn serve(settings: ReliableSettings, shape: Shape) -> Outcome<()> {
-    let (soap, limits, seed) = (SoapVersion::Soap12, Limits::default(), random_seed()?);
-    let server = ReliableServer::bind_plain("127.0.0.1:0", shape, settings, soap, limits, Echo, &seed).await?;
+async fn serve(options: ServerOptions, shape: Shape) -> Outcome<()> {
+    let server = Server::bind("127.0.0.1:0".parse()?, options, Echo::new(shape)).await?;
     println!("listening {}", server.local_addr()?.port());
     server.serve(end_of_input()).await;
     Ok(())
@@ -132,14 +162,13 @@ async fn end_of_input() {
     let _ = end.await;
 }
 
-async fn call(settings: ReliableSettings, shape: Shape, url: &str, count: u32, at_once: bool) -> Outcome<()> {
-    let (soap, limits, seed) = (SoapVersion::Soap12, Limits::default(), random_seed()?);
-    let client = Arc::new(ReliableClient::plain(url, shape, settings, soap, limits, &seed)?);
-    client.open().await?;
+async fn call(options: ClientOptions, shape: Shape, url: &str, count: u32, at_once: bool) -> Outcome<()> {
+    let options = if shape == Shape::OneWay { options.one_way_contract() } else { options };
+    let client = Client::connect(url, options).await?;
     let mut calls = VecDeque::new();
     for n in 1..=count {
         // Tasks of a runtime with one thread begin in the order in which they were made.
-        calls.push_back(tokio::spawn(say(Arc::clone(&client), shape, n)));
+        calls.push_back(tokio::spawn(say(client.clone(), shape, n)));
         while !(at_once && n < count)
             && let Some(call) = calls.pop_front()
         {
@@ -153,38 +182,11 @@ async fn call(settings: ReliableSettings, shape: Shape, url: &str, count: u32, a
     Ok(())
 }
 
-async fn say(
-    client: Arc<ReliableClient<NoCredentials>>,
-    shape: Shape,
-    n: u32,
-) -> Result<Option<String>, ReliableError> {
+async fn say(client: Client, shape: Shape, n: u32) -> Result<Option<String>, CallError> {
     let body = |operation| format!("<{operation} xmlns=\"urn:interop\"><in>message {n}</in></{operation}>");
     if shape == Shape::OneWay {
-        return client.notify("urn:interop/notify", body("notify").as_bytes()).await.map(|()| None);
+        return client.notify("urn:interop/notify", body("notify")).await.map(|()| None);
     }
-    let reply = client.call("urn:interop/echo", body("echo").as_bytes()).await?;
+    let reply = client.call("urn:interop/echo", body("echo")).await?;
     Ok(Some(text(&reply.body)))
-}
-
-async fn serve_secure(binding: Binding, certificate: &str, key: &str) -> Outcome<()> {
-    let store = CredentialStore::new().with_key(Certificate::from_file(certificate)?, PrivateKey::from_file(key)?)?;
-    let (settings, seed) = (AcceptorSettings::default(), random_seed()?);
-    let server = SecureServer::bind("127.0.0.1:0", binding, settings, store, Echo, &seed).await?;
-    println!("listening {}", server.local_addr()?.port());
-    server.serve(end_of_input()).await;
-    Ok(())
-}
-
-async fn call_secure(binding: Binding, certificate: &str, url: &str, count: u32) -> Outcome<()> {
-    let store = CredentialStore::new().with_service(Certificate::from_file(certificate)?)?;
-    let mut client = SecureClient::new(url, binding, InitiatorSettings::default(), store, None, &random_seed()?)?;
-    client.open().await?;
-    for n in 1..=count {
-        let body = format!("<echo xmlns=\"urn:interop\"><in>message {n}</in></echo>");
-        let reply = client.call("urn:interop/echo", body.as_bytes()).await?;
-        println!("got {}", text(&reply.body));
-    }
-    client.close().await?;
-    println!("closed");
-    Ok(())
 }
