@@ -105,7 +105,7 @@ fn the_service_writes_what_the_recorded_one_wrote() {
                         let keys = ids.next_id();
                         UniqueIds::new(keys.prefix, keys.number - 2)
                     });
-                    service.continue_ids(of_keys.or(ids(named(&reply, "SecurityContextToken"))).expect("Ids"));
+                    service.continue_ids(of_keys.or_else(|| ids(named(&reply, "SecurityContextToken"))).expect("Ids"));
                     let made = lifetime_created(&reply).expect("a lifetime");
                     now = Instant::from_millis(u64::try_from(made).expect("after 1970"));
                 }
