@@ -18,7 +18,8 @@ for build in 1.0:wsrm5.h 1.1:wsrm.h; do
     folder="$scratch/${build%%:*}"
     mkdir -p "$folder/plugin"
     { printf '#import "%s"\n' soap12.h "${build#*:}"; cat tests/interop/gsoap/echo.h; } >"$folder/echo.h"
-    soapcpp2 -c -a -2 -L -x -I"$gsoap/import" -I"$gsoap" -d"$folder" "$folder/echo.h" >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
+    soapcpp2 -c -a -2 -L -x -I"$gsoap/import" -I"$gsoap" -d"$folder" "$folder/echo.h" >"$folder/log" 2>&1 ||
+        { cat "$folder/log" >&2; exit 1; }
     # As packaged, the plugin does not compile for February 2005: its header declares one function with another type than its source.
     cp "$gsoap/plugin/wsrmapi.c" "$folder/plugin"
     sed '/^#ifdef SOAP_WSRM_2005/,/^#else/s/TerminateSequenceType \*res/TerminateSequenceResponseType *res/' \

@@ -73,7 +73,8 @@ public class Live {
         switch (arguments[0]) {
             case "serve" -> new Live(arguments[1], certificate, Path.of(arguments[3])).serve();
             case "call" -> new Live(arguments[1], certificate, null).call(URI.create(arguments[3]), Integer.parseInt(arguments[4]));
-            default -> throw new IllegalArgumentException("usage: Live serve VERSION CERTIFICATE KEY | Live call VERSION CERTIFICATE URL COUNT");
+            default -> throw new IllegalArgumentException(
+                "usage: Live serve VERSION CERTIFICATE KEY | Live call VERSION CERTIFICATE URL COUNT");
         }
     }
 
@@ -97,8 +98,9 @@ public class Live {
 
     /** WSS4J takes it for granted that nobody calls its namespaces otherwise than it does. */
     Document envelope(String action, String addressing, String body) throws Exception {
-        return Wss4j.parse(("<s:Envelope xmlns:s=\"" + Wss4j.S12 + "\" xmlns:a=\"" + Wss4j.WSA + "\" xmlns:wsu=\"" + WSConstants.WSU_NS + "\"><s:Header>"
-            + "<a:Action s:mustUnderstand=\"1\">" + action + "</a:Action>" + addressing + "</s:Header><s:Body>" + body + "</s:Body></s:Envelope>")
+        return Wss4j.parse(("<s:Envelope xmlns:s=\"" + Wss4j.S12 + "\" xmlns:a=\"" + Wss4j.WSA + "\" xmlns:wsu=\"" + WSConstants.WSU_NS
+            + "\"><s:Header><a:Action s:mustUnderstand=\"1\">" + action + "</a:Action>" + addressing + "</s:Header><s:Body>" + body
+            + "</s:Body></s:Envelope>")
             .getBytes(StandardCharsets.UTF_8));
     }
 
@@ -205,8 +207,9 @@ public class Live {
             } catch (Exception error) {
                 error.printStackTrace();
                 status = 500;
-                answer = ("<s:Envelope xmlns:s=\"" + Wss4j.S12 + "\"><s:Body><s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code><s:Reason>"
-                    + "<s:Text xml:lang=\"en\">refused</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>").getBytes(StandardCharsets.UTF_8);
+                answer = ("<s:Envelope xmlns:s=\"" + Wss4j.S12 + "\"><s:Body><s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code>"
+                    + "<s:Reason><s:Text xml:lang=\"en\">refused</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>")
+                    .getBytes(StandardCharsets.UTF_8);
             }
             send(exchange, status, answer);
         });
@@ -255,10 +258,12 @@ public class Live {
         String id = "uuid-" + UUID.randomUUID() + "-1";
         Instant now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
         String body = collected("<t:TokenType>" + sc + "/sct</t:TokenType><t:RequestedSecurityToken><c:SecurityContextToken wsu:Id=\"" + id
-            + "\" xmlns:c=\"" + sc + "\"><c:Identifier>" + identifier + "</c:Identifier></c:SecurityContextToken></t:RequestedSecurityToken>"
+            + "\" xmlns:c=\"" + sc + "\"><c:Identifier>" + identifier
+            + "</c:Identifier></c:SecurityContextToken></t:RequestedSecurityToken>"
             + "<t:RequestedAttachedReference><o:SecurityTokenReference xmlns:o=\"" + WSConstants.WSSE_NS + "\"><o:Reference URI=\"#" + id
             + "\"/></o:SecurityTokenReference></t:RequestedAttachedReference><t:RequestedUnattachedReference>" + reference(identifier)
-            + "</t:RequestedUnattachedReference><t:RequestedProofToken><t:ComputedKey>" + trust + "/CK/PSHA1</t:ComputedKey></t:RequestedProofToken>"
+            + "</t:RequestedUnattachedReference><t:RequestedProofToken><t:ComputedKey>" + trust
+            + "/CK/PSHA1</t:ComputedKey></t:RequestedProofToken>"
             + entropy(service) + "<t:Lifetime><wsu:Created>" + now + "</wsu:Created><wsu:Expires>" + now.plus(15, ChronoUnit.HOURS)
             + "</wsu:Expires></t:Lifetime><t:KeySize>256</t:KeySize>");
         Document reply = envelope(trust + "/RSTR/SCT", reply(request.document()), body);
@@ -311,13 +316,15 @@ public class Live {
             System.out.println("got " + text(reply.document(), "urn:interop", "out"));
         }
         // What was changed on its way must not be heard.
-        Document changed = secured(envelope("urn:interop/echo", request(url), "<echo xmlns=\"urn:interop\"><in>never</in></echo>"), secrets, identifier, true);
+        Document changed = envelope("urn:interop/echo", request(url), "<echo xmlns=\"urn:interop\"><in>never</in></echo>");
+        secured(changed, secrets, identifier, true);
         changed.getElementsByTagNameNS(Wss4j.WSA, "Action").item(0).setTextContent("urn:interop/other");
         HttpResponse<byte[]> refusal = post(url, Wss4j.serialize(changed));
         System.out.println(refusal.statusCode() == 500 ? "refused" : "a changed message was answered by " + refusal.statusCode());
 
-        Document cancel = envelope(trust + "/RST/SCT/Cancel", request(url), "<t:RequestSecurityToken xmlns:t=\"" + trust + "\"><t:RequestType>" + trust
-            + "/Cancel</t:RequestType><t:CancelTarget>" + reference(identifier) + "</t:CancelTarget></t:RequestSecurityToken>");
+        Document cancel = envelope(trust + "/RST/SCT/Cancel", request(url), "<t:RequestSecurityToken xmlns:t=\"" + trust
+            + "\"><t:RequestType>" + trust + "/Cancel</t:RequestType><t:CancelTarget>" + reference(identifier)
+            + "</t:CancelTarget></t:RequestSecurityToken>");
         Document cancelled = exchange(url, secured(cancel, secrets, identifier, false), secrets).document();
         Wss4j.check(cancelled.getElementsByTagNameNS(trust, "RequestedTokenCancelled").getLength() == 1, "it is not cancelled");
         System.out.println("closed");

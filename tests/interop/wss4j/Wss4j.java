@@ -210,13 +210,15 @@ public class Wss4j {
                 check(signed == (name.endsWith("supporting") ? 2 : 1), signed + " signatures");
                 check(processed.references(WSConstants.SIGN).size() >= 6, processed.references(WSConstants.SIGN).size() + " references");
                 int opened = processed.references(WSConstants.ENCR).size();
-                int wanted = name.endsWith("clear-body") ? 0 : name.endsWith("clear-signature") || name.endsWith("encrypt-before-sign") ? 1 : 2;
+                boolean bodyOnly = name.endsWith("clear-signature") || name.endsWith("encrypt-before-sign");
+                int wanted = name.endsWith("clear-body") ? 0 : bodyOnly ? 1 : 2;
                 wanted += name.endsWith("reply") || name.endsWith("supporting") ? 2 : 0;
                 check(opened == wanted, opened + " EncryptedData, not " + wanted);
                 byte[] expected = Files.readAllBytes(folder.resolve("body.xml"));
                 String wrapped = "<x>" + new String(expected, StandardCharsets.UTF_8) + "</x>";
                 String inside = content(body(processed.document()));
-                check(inside.equals(content(parse(wrapped.getBytes(StandardCharsets.UTF_8)).getDocumentElement())), "the body is " + inside);
+                Document sealed = parse(wrapped.getBytes(StandardCharsets.UTF_8));
+                check(inside.equals(content(sealed.getDocumentElement())), "the body is " + inside);
                 // That it can say no.
                 Map<String, byte[]> others = new HashMap<>();
                 secrets.forEach((identifier, secret) -> others.put(identifier, new byte[32]));
@@ -234,8 +236,8 @@ public class Wss4j {
         }
         check(failures == 0, failures + " messages that WSS4J did not take");
         check(messages > 0, "no messages");
-        System.out.printf("WSS4J decrypted %d EncryptedData and verified %d signatures with %d references in %d messages; forged messages and "
-            + "wrong secrets it refused%n", decrypted, signatures, references, messages);
+        System.out.printf("WSS4J decrypted %d EncryptedData and verified %d signatures with %d references in %d messages; "
+            + "forged messages and wrong secrets it refused%n", decrypted, signatures, references, messages);
     }
 
     record Suite(String name, String cipher, String digest, String mac, int signing, int encryption) {}
@@ -300,7 +302,8 @@ public class Wss4j {
     static byte[] made(Suite suite, int version, String shape, String identifier, byte[] secret, String body) throws Exception {
         Document document = parse(("<s:Envelope xmlns:s=\"" + S12 + "\" xmlns:a=\"" + WSA + "\"><s:Header>"
             + "<a:Action s:mustUnderstand=\"1\">urn:probe/Echo/Echo</a:Action><a:MessageID>urn:uuid:" + UUID.randomUUID() + "</a:MessageID>"
-            + "<a:ReplyTo><a:Address>" + WSA + "/anonymous</a:Address></a:ReplyTo><a:To s:mustUnderstand=\"1\">http://localhost/probe</a:To>"
+            + "<a:ReplyTo><a:Address>" + WSA + "/anonymous</a:Address></a:ReplyTo>"
+            + "<a:To s:mustUnderstand=\"1\">http://localhost/probe</a:To>"
             + "</s:Header><s:Body>" + body + "</s:Body></s:Envelope>").getBytes(StandardCharsets.UTF_8));
         WSSConfig config = WSSConfig.getNewInstance();
         // WSS4J changes the date that it is given.
