@@ -12,7 +12,7 @@
 //! at a time: one that is sent again must not wait for the first to fail.
 //!
 //! HTTP is here in its plainest form: a connection for each exchange, `Connection: close`, lengths by `Content-Length`. There is no
-//! TLS, no chunked body, no proxy. And `std` cannot wait for several sockets, so that the loop looks at them every millisecond while
+//! TLS, no chunked body, no proxy, and connecting blocks. And `std` cannot wait for several sockets, so that the loop looks at them every millisecond while
 //! exchanges are open: put `poll(2)` there, or what wakes your loop.
 
 use soap_session_core::chance::Chance;

@@ -13,7 +13,7 @@
 //! host knows whose turn it is; bodies are kept here, under the names that the endpoint gives them.
 //!
 //! HTTP is here in its plainest form: a connection for each exchange, `Connection: close`, lengths by `Content-Length`. There is no
-//! TLS, no chunked body, no `100 Continue`. And `std` cannot wait for several sockets, so that the loop looks at them every
+//! TLS, no chunked body, no `100 Continue`, no limit to connections and their time. And `std` cannot wait for several sockets, so that the loop looks at them every
 //! millisecond: put `poll(2)` there, or what wakes your loop.
 
 use soap_session_core::chance::Chance;
@@ -136,12 +136,21 @@ fn body_of(request: &[u8]) -> Option<Vec<u8>> {
     (head.starts_with("POST ") && Some(body.len()) == length).then(|| body.to_vec())
 }
 
+/// What is kept of a message until its turn.
+#[derive(Default)]
+struct Held {
+    action: Vec<u8>,
+    n: f64,
+    /// There is no header block that must be understood and is not.
+    understood: bool,
+}
+
 /// The service: the endpoint, the host that decides for it, and what this program keeps.
 struct Service {
     endpoint: ServiceEndpoint<Reply, Layer, Tables>,
     host: ServiceHost<Kept, Tables>,
-    /// Messages that wait for their turn: the action, and the operand.
-    kept: HashMap<Kept, (Vec<u8>, f64)>,
+    /// Messages that wait for their turn.
+    kept: HashMap<Kept, Held>,
     results: HashMap<InstanceId, f64>,
     /// Sessions that have come and gone.
     served: usize,
@@ -180,27 +189,34 @@ impl Service {
             let _ = (reader.next_element().ok()??, reader.next_element().ok()??);
             std::str::from_utf8(reader.text().ok()?.raw()).ok()?.parse().ok()
         });
-        self.kept.insert(kept, (place.action.of(bytes).to_vec(), n.unwrap_or_default()));
+        let (action, understood) = (place.action.of(bytes).to_vec(), place.must_understand.is_none());
+        self.kept.insert(kept, Held { action, n: n.unwrap_or_default(), understood });
     }
 
     fn carry_out(&mut self, now: Instant, order: Order) {
         match order {
             Order::Look(kept) => {
-                let called = self.kept.get(&kept).and_then(|(action, _)| CONTRACT.called(action));
-                if self.endpoint.looked(now, &mut self.host, kept, called).is_err() {
+                let Some(held) = self.kept.get(&kept) else { return };
+                let called = CONTRACT.called(&held.action);
+                let looked = match held.understood {
+                    true => self.endpoint.looked(now, &mut self.host, kept, called),
+                    false => self.endpoint.not_understood(now, &mut self.host, kept, called),
+                };
+                if looked.is_err() {
                     self.kept.remove(&kept);
                 }
             }
             Order::Run(run) => {
-                let (action, n) = self.kept.remove(&run.message).unwrap_or_default();
+                let held = self.kept.remove(&run.message).unwrap_or_default();
                 let result = self.results.entry(run.instance).or_default();
-                let answer = calculate(result, &action, n);
+                let name = OPERATIONS.get(usize::from(run.called.operation)).map_or("", |operation| operation.name);
+                let answer = calculate(result, name, held.n);
                 let disposed = self.endpoint.answered(now, &mut self.host, run.call, run.message, answer);
                 self.dispose(disposed.unwrap_or_default());
             }
             Order::Refused(kept, fault) => {
-                let (action, _) = self.kept.remove(&kept).unwrap_or_default();
-                self.endpoint.refuse(now, kept, &action, fault);
+                let held = self.kept.remove(&kept).unwrap_or_default();
+                self.endpoint.refuse(now, kept, &held.action, fault);
             }
             Order::Gone(owner, because, disposed) => {
                 println!("session gone: {because:?}");
@@ -220,17 +236,13 @@ impl Service {
 }
 
 /// One call. The result that it works on is its session's.
-fn calculate(result: &mut f64, action: &[u8], n: f64) -> CallAnswer<Reply> {
-    match CONTRACT
-        .called(action)
-        .and_then(|called| OPERATIONS.get(usize::from(called.operation)))
-        .map(|found| found.name)
-    {
-        Some("Clear") => *result = 0.0,
-        Some("AddTo") => *result += n,
-        Some("SubtractFrom") => *result -= n,
-        Some("MultiplyBy") => *result *= n,
-        Some("DivideBy") => *result /= n,
+fn calculate(result: &mut f64, name: &str, n: f64) -> CallAnswer<Reply> {
+    match name {
+        "Clear" => *result = 0.0,
+        "AddTo" => *result += n,
+        "SubtractFrom" => *result -= n,
+        "MultiplyBy" => *result *= n,
+        "DivideBy" => *result /= n,
         _ => {
             let body =
                 format!("<EqualsResponse xmlns=\"{NAMESPACE}\"><EqualsResult>{result}</EqualsResult></EqualsResponse>");

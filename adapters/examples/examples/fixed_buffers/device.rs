@@ -19,7 +19,7 @@ use soap_session_core::secure::{
     AcceptorSettings, Binding, Bootstrap, CredentialError, Credentials, InitiatorSettings, UserCredential,
 };
 use soap_session_core::service::{
-    BindingShapes, Contract, HostSettings, HostTables, Listener, Operation, ServiceHost, SessionMode,
+    BindingShapes, Called, Contract, HostSettings, HostTables, Listener, Operation, ServiceHost, SessionMode,
 };
 use soap_session_core::session::{
     CallAnswer, ChannelAction, ChannelEvent, ChannelHeard, ClientChannel, FaultReply, Kept, LayerAction, LayerHeard,
@@ -126,6 +126,16 @@ pub(crate) struct Outcome {
     pub(crate) lost: u32,
 }
 
+/// What the hub keeps of a message until its turn.
+#[derive(Clone, Copy)]
+struct Held {
+    kept: Kept,
+    called: Option<Called>,
+    /// There is no header block that must be understood and is not.
+    understood: bool,
+    value: u32,
+}
+
 struct World {
     client: Client,
     hub: Hub,
@@ -134,8 +144,7 @@ struct World {
     /// The wire, either way.
     request: [u8; 8192],
     answer: [u8; 8192],
-    /// What the hub keeps: messages that wait for their turn, by the operation and the number in them.
-    kept: [Option<(Kept, u16, u32)>; 4],
+    held: [Option<Held>; 8],
     sum: u32,
     outcome: Outcome,
 }
@@ -180,7 +189,7 @@ impl World {
             now: Instant::from_millis(0),
             request: [0; 8192],
             answer: [0; 8192],
-            kept: [const { None }; 4],
+            held: [None; 8],
             sum: 0,
             outcome: Outcome { total: 0, sent: 0, lost: 0 },
         })
@@ -217,10 +226,11 @@ impl World {
         let message = self.request.get_mut(..len)?;
         if let LayerHeard::Message(delivered) = self.hub.receive(self.now, exchange, &Users, message).ok()? {
             let place = delivered.message;
-            let operation = CONTRACT.called(place.action.of(message)).map_or(u16::MAX, |called| called.operation);
+            let called = CONTRACT.called(place.action.of(message));
             let value = number(message, place.body, &place.body_scope).unwrap_or(0);
-            // The window is no larger than this table.
-            *self.kept.iter_mut().find(|room| room.is_none())? = Some((delivered.kept, operation, value));
+            let held = Held { kept: delivered.kept, called, understood: place.must_understand.is_none(), value };
+            // Two sessions with a window of 4 each: there is room.
+            *self.held.iter_mut().find(|room| room.is_none())? = Some(held);
         }
         Some(())
     }
@@ -248,15 +258,17 @@ impl World {
             }
             match self.hub.order(self.now, &mut self.host) {
                 Order::Look(kept) => {
-                    let operation = self.kept.iter().flatten().find(|(name, ..)| *name == kept)?.1;
-                    let action = OPERATIONS.get(usize::from(operation)).map_or("", |operation| operation.action);
-                    let called = CONTRACT.called(action.as_bytes());
-                    self.hub.looked(self.now, &mut self.host, kept, called).ok()?;
+                    let held = *self.held.iter().flatten().find(|held| held.kept == kept)?;
+                    if held.understood {
+                        self.hub.looked(self.now, &mut self.host, kept, held.called).ok()?;
+                    } else {
+                        self.hub.not_understood(self.now, &mut self.host, kept, held.called).ok()?;
+                    }
                 }
                 Order::Run(run) => {
-                    let (_, operation, value) = self.take(run.message)?;
-                    let answer = if operation == 0 {
-                        self.sum += value;
+                    let held = self.take(run.message)?;
+                    let answer = if run.called.operation == 0 {
+                        self.sum += held.value;
                         CallAnswer::Nothing
                     } else {
                         let body = format_args!("<Total xmlns=\"urn:meter\">{}</Total>", self.sum);
@@ -269,9 +281,8 @@ impl World {
                     self.hub.refuse(self.now, kept, b"", fault);
                 }
                 Order::Gone(owner, ..) => {
-                    let of_it =
-                        |kept: &&mut Option<(Kept, u16, u32)>| kept.is_some_and(|(kept, ..)| kept.owner == owner);
-                    self.kept.iter_mut().filter(of_it).for_each(|kept| *kept = None);
+                    let of_it = |held: &&mut Option<Held>| held.is_some_and(|held| held.kept.owner == owner);
+                    self.held.iter_mut().filter(of_it).for_each(|held| *held = None);
                 }
                 Order::Wait(until) if until > Deadline::At(self.now) => return Some(()),
                 Order::Bound(..) | Order::Resume(_) | Order::Ending(..) | Order::Waits { .. } => {}
@@ -280,8 +291,8 @@ impl World {
         }
     }
 
-    fn take(&mut self, kept: Kept) -> Option<(Kept, u16, u32)> {
-        self.kept.iter_mut().find(|room| room.is_some_and(|(name, ..)| name == kept))?.take()
+    fn take(&mut self, kept: Kept) -> Option<Held> {
+        self.held.iter_mut().find(|held| held.is_some_and(|held| held.kept == kept))?.take()
     }
 }
 
