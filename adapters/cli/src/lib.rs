@@ -1,4 +1,9 @@
 //! What the `soap-session` program does, for tests and other programs to call.
 
+pub mod call;
+pub mod connect;
 pub mod inspect;
+pub mod options;
 pub mod ring;
+pub mod serve;
+pub mod trouble;

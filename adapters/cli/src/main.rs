@@ -1,11 +1,14 @@
-//! `soap-session`: a secure session to watch, an inspector for recorded ones, and the keys of cookies.
+//! `soap-session`: calls and serves secure, reliable sessions, stands between them and plain SOAP, and inspects recorded ones.
 
 mod demo;
 
 use clap::{Parser, Subcommand};
 use demo::LossArgs;
+use soap_session_cli::call::CallArgs;
+use soap_session_cli::connect::ConnectArgs;
 use soap_session_cli::inspect::InspectArgs;
 use soap_session_cli::ring::RingArgs;
+use soap_session_cli::serve::ServeArgs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -21,6 +24,9 @@ struct Cli {
 enum Job {
     /// Hold a secure conversation with a calculator service over loopback HTTP (the default)
     Demo(LossArgs),
+    Call(Box<CallArgs>),
+    Serve(Box<ServeArgs>),
+    Connect(Box<ConnectArgs>),
     Inspect(InspectArgs),
     Ring(RingArgs),
 }
@@ -34,6 +40,9 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Job::Call(args) => args.run().code().into(),
+        Job::Serve(args) => args.run().code().into(),
+        Job::Connect(args) => args.run().code().into(),
         Job::Ring(args) => match args.run(&mut io::stdout().lock()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

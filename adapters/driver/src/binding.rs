@@ -182,6 +182,18 @@ impl Binding {
         self
     }
 
+    /// With this version of SOAP: a custom binding that is like this one otherwise.
+    #[must_use]
+    pub fn with_soap(mut self, soap: SoapVersion) -> Self {
+        if self.soap != soap {
+            (self.name, self.soap) = ("CustomBinding", soap);
+        }
+        if let Security::Message { binding, .. } = &mut self.security {
+            binding.soap = soap;
+        }
+        self
+    }
+
     /// Each message protected by itself (`establishSecurityContext` off).
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod large_stack;
 mod letter;
 mod log;
 mod observe;
+mod plain;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod runtime;
@@ -31,6 +32,7 @@ pub use client::{CallError, Client, ClientOptions, CloseError, Failed, NewError,
 pub use fault::Fault;
 pub use log::{LogLimits, LogReport, MessageLog};
 pub use observe::{Observer, Passed, Way};
+pub use plain::PlainEnvelope;
 pub use runtime::Runtime;
 pub use server::{
     Answer, Call, ServeError, Server, ServerOptions, Service, ServiceFn, SessionFn, SessionId, Watch, service_fn,

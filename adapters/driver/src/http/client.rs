@@ -153,7 +153,21 @@ impl<R: Runtime> HttpClient<R> {
         body: impl Into<Bytes>,
         limit: usize,
     ) -> Result<HttpReply, HttpError> {
-        let mut request = self.request(headers, body.into())?;
+        self.exchange_with(headers, &[], body, limit).await
+    }
+
+    /// The same with these headers besides: names and values.
+    ///
+    /// # Errors
+    /// [`HttpError`]; the address was checked before.
+    pub async fn exchange_with(
+        &self,
+        headers: &ContentHeaders,
+        more: &[(&str, &str)],
+        body: impl Into<Bytes>,
+        limit: usize,
+    ) -> Result<HttpReply, HttpError> {
+        let mut request = self.request(headers, more, body.into())?;
         if let Some(mut lease) = self.take_idle().await {
             match lease.sender.try_send_request(request).await {
                 Ok(response) => return self.read(lease, response, limit).await,
@@ -172,7 +186,12 @@ impl<R: Runtime> HttpClient<R> {
         }
     }
 
-    fn request(&self, headers: &ContentHeaders, body: Bytes) -> Result<Request<Full<Bytes>>, HttpError> {
+    fn request(
+        &self,
+        headers: &ContentHeaders,
+        more: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, HttpError> {
         let mut request = Request::post(self.target.clone()).header(HOST, self.authority.clone());
         let content_type = HeaderValue::from_str(&headers.content_type).map_err(|_| HttpError::BadHeader)?;
         request = request.header(CONTENT_TYPE, content_type);
@@ -182,6 +201,10 @@ impl<R: Runtime> HttpClient<R> {
             }
             let quoted = HeaderValue::from_str(&format!("\"{action}\"")).map_err(|_| HttpError::BadHeader)?;
             request = request.header("SOAPAction", quoted);
+        }
+        for (name, value) in more {
+            let value = HeaderValue::from_str(value).map_err(|_| HttpError::BadHeader)?;
+            request = request.header(*name, value);
         }
         request.body(Full::new(body)).map_err(|_| HttpError::BadHeader)
     }

@@ -24,6 +24,14 @@ impl ContentHeaders {
         Self { content_type: SOAP11.to_owned(), soap_action: Some(action.into()) }
     }
 
+    /// A message whose action only HTTP tells, for there is no WS-Addressing.
+    pub fn without_addressing(version: SoapVersion, action: &str) -> Self {
+        match version {
+            SoapVersion::Soap11 => Self::soap11(action),
+            SoapVersion::Soap12 => Self { content_type: format!("{SOAP12}; action=\"{action}\""), soap_action: None },
+        }
+    }
+
     /// A message with this action in this version.
     pub fn of(version: SoapVersion, action: impl Into<String>) -> Self {
         match version {

@@ -1,0 +1,223 @@
+//! How a job ends: exit codes that scripts can use, and words that people can.
+
+use soap_session_core::reliable::SessionError;
+use soap_session_core::secure::Failure;
+use soap_session_core::session::{CallRefused, ChannelError};
+use soap_session_core::soap::fault::KnownFault;
+use soap_session_tokio::http::HttpError;
+use soap_session_tokio::{BindingError, CallError, CloseError, Failed, NewError, ServeError, Transport};
+use std::fmt;
+
+/// What `--help` says of them.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  every call was answered
+  1  the service answered with a SOAP fault
+  2  the options are wrong, or do not go together; nothing was sent
+  3  the service cannot be reached, or no session be opened; or the connection was lost
+  4  it took too long
+  5  security: a certificate, a password, a signature, a clock; or the token is not known any more
+  6  anything else
+Of several the first that happened counts.";
+
+/// How a job ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Exit {
+    /// 0: every call was answered.
+    Done,
+    /// 1: a SOAP fault.
+    Fault,
+    /// 2: the options are wrong.
+    Usage,
+    /// 3: not reached, not opened, or lost.
+    Unreachable,
+    /// 4: too late.
+    TimedOut,
+    /// 5: security.
+    Security,
+    /// 6: anything else.
+    Other,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Fault => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 3,
+            Self::TimedOut => 4,
+            Self::Security => 5,
+            Self::Other => 6,
+        }
+    }
+
+    /// What may be done about it.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Done | Self::Fault | Self::Usage | Self::Other => "",
+            Self::Unreachable => {
+                "Is the service running there? Look at host, port and path, and at what stands between"
+            }
+            Self::TimedOut => "Give it more time with --timeout, or look at what the service is doing",
+            Self::Security => {
+                "Compare on both sides: binding, security and credential, the service's certificate, name and password or the \
+                 client's certificate, the algorithm suite, and the clocks (five minutes are tolerated). After a restart of the \
+                 service old sessions are not known: call again"
+            }
+        }
+    }
+}
+
+/// Why a job could not be done.
+#[derive(Debug)]
+pub struct Trouble {
+    /// The kind.
+    pub exit: Exit,
+    text: String,
+}
+
+impl Trouble {
+    /// Options that are wrong, and what would be right.
+    pub fn usage(text: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, text: text.to_string() }
+    }
+
+    /// Anything without a code of its own.
+    pub fn other(text: impl fmt::Display) -> Self {
+        Self { exit: Exit::Other, text: text.to_string() }
+    }
+
+    /// With what it is about in front.
+    #[must_use]
+    pub fn about(self, what: impl fmt::Display) -> Self {
+        Self { text: format!("{what}: {}", self.text), ..self }
+    }
+
+    fn of(exit: Exit, error: &dyn fmt::Display) -> Self {
+        Self { exit, text: error.to_string() }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text.trim_end_matches('.'))?;
+        f.write_str(".")?;
+        match self.exit.advice() {
+            "" => Ok(()),
+            advice => write!(f, " {advice}."),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// What kind of failure this is; `opening`: there was no session yet.
+pub fn exit_of(failed: &Failed, opening: bool) -> Exit {
+    let told = match &failed.error {
+        ChannelError::TimedOut { .. }
+        | ChannelError::Reliable(
+            SessionError::ReplyTimeout { .. }
+            | SessionError::OpenTimeout { .. }
+            | SessionError::CloseTimeout { .. }
+            | SessionError::Inactive { .. },
+        ) => Exit::TimedOut,
+        ChannelError::Reliable(SessionError::RetriesExhausted { .. }) | ChannelError::NoAnswer => Exit::Unreachable,
+        ChannelError::Conversation(failure) | ChannelError::Lower(failure) => match failure {
+            Failure::Fault(fault) => match fault.known {
+                Some(KnownFault::ServerTooBusy | KnownFault::EndpointUnavailable) => Exit::Unreachable,
+                Some(known) if known.is_security() => Exit::Security,
+                _ => Exit::Fault,
+            },
+            Failure::NoAnswer | Failure::CloseUnconfirmed => Exit::Unreachable,
+            _ => Exit::Security,
+        },
+        ChannelError::NotRead(_) | ChannelError::UnsecuredFault(_) => Exit::Security,
+        ChannelError::Fault(_) => Exit::Fault,
+        _ => Exit::Other,
+    };
+    match (&failed.transport, told) {
+        (Some(Transport::Failed(http)), Exit::Unreachable) if answers(http) => Exit::Other,
+        (Some(Transport::Failed(http)), Exit::TimedOut | Exit::Unreachable | Exit::Other) => match &**http {
+            HttpError::Tls(_) => Exit::Security,
+            // Tried until the time was over, and never reached.
+            HttpError::Connect(_) if opening => Exit::Unreachable,
+            _ => told,
+        },
+        (Some(Transport::TimedOut), Exit::Unreachable) => Exit::TimedOut,
+        (_, Exit::Other) if opening => Exit::Unreachable,
+        _ => told,
+    }
+}
+
+/// Somebody is there, and answers what is of no use: no SOAP, or too much of it.
+const fn answers(http: &HttpError) -> bool {
+    match http {
+        // A proxy that does not reach the service; or there is none at this path.
+        HttpError::NotSoap { status, .. } => !matches!(*status, 404 | 502..=504),
+        HttpError::BodyTooLarge { .. } | HttpError::Encoding(_) | HttpError::Protocol(_) => true,
+        _ => false,
+    }
+}
+
+impl From<Failed> for Trouble {
+    fn from(failed: Failed) -> Self {
+        Self::of(exit_of(&failed, false), &failed)
+    }
+}
+
+impl From<NewError> for Trouble {
+    fn from(error: NewError) -> Self {
+        match &error {
+            NewError::Open(failed) => Self::of(exit_of(failed, true), &error),
+            NewError::Random(_) | NewError::Memory(_) => Self::other(error),
+            _ => Self::usage(error),
+        }
+    }
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        let exit = match &error {
+            CallError::Fault(_) => Exit::Fault,
+            CallError::Failed(failed) => exit_of(failed, false),
+            CallError::Refused(CallRefused::State(refused)) => match &refused.first {
+                Some(first) => {
+                    let failed = Failed { error: first.clone(), reason: String::new(), transport: None };
+                    exit_of(&failed, false)
+                }
+                None => Exit::Other,
+            },
+            CallError::Refused(CallRefused::TooManyCalls { .. }) => Exit::TimedOut,
+            _ => Exit::Other,
+        };
+        Self::of(exit, &error)
+    }
+}
+
+impl From<CloseError> for Trouble {
+    fn from(error: CloseError) -> Self {
+        let exit = match &error {
+            CloseError::Failed(failed) => exit_of(failed, false),
+            _ => Exit::Other,
+        };
+        Self::of(exit, &error)
+    }
+}
+
+impl From<BindingError> for Trouble {
+    fn from(error: BindingError) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<ServeError> for Trouble {
+    fn from(error: ServeError) -> Self {
+        match &error {
+            ServeError::Bind(_) => Self::of(Exit::Other, &error),
+            ServeError::Random(_) => Self::other(error),
+            _ => Self::usage(error),
+        }
+    }
+}
