@@ -15,7 +15,9 @@
 //!
 //! # Events
 //!
-//! Their target is `soap_session`. `session` is the session's id: the token's or the sequence's identifier.
+//! Their target is `soap_session`. `session` is the session's id: the token's or the sequence's identifier; empty where there is none,
+//! or none yet. `exchange` counts exchanges, `call` a client's calls; a server's `call` is the message's number in its sequence, or else
+//! that of its exchange.
 //!
 //! | event | level | who | fields |
 //! |---|---|---|---|
@@ -27,12 +29,12 @@
 //! | `session broken` | WARN | both | `session`, `reason`, `wcf` (WCF's exception, at a client) |
 //! | `session swept` | INFO | server | `owner`: issued, and never used |
 //! | `open failed`, `close failed` | WARN | client | `session`, `reason` |
-//! | `conversation told` | DEBUG | server | `owner`: a token under a reliable session was issued, renewed or cancelled |
+//! | `conversation told` | DEBUG | server | `owner`, `issued`: a token under a reliable session was issued, or else renewed or cancelled |
 //! | `key renewed` | INFO | both | `session`; a client tells when it asks for it |
 //! | `call begun` | DEBUG | both | `session`, `call`, `action` |
 //! | `call answered` | DEBUG | both | `session`, `call`, `outcome`, `ms` |
 //! | `call failed` | WARN | client | `session`, `call`, `reason`, `ms` |
-//! | `fault received` | INFO | client | `session`, `call`, `code`, `known`, `secured` |
+//! | `fault received` | INFO | both | `session`, `code`, `known`; `call`, `secured` at a client |
 //! | `fault sent` | INFO | server | `exchange`, `bytes`, `status` |
 //! | `message refused` | WARN | server | `exchange`, `kind`, `reason` (exact), `fault` (what its sender is told) |
 //! | `call refused` | WARN | server | `session`, `action`, `fault`: answered by the dispatcher |

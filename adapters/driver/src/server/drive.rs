@@ -299,7 +299,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 self.dispose(host, instance);
                 self.session_gone(owner, because);
             }
-            Order::Waits { owner, pressure, .. } => state.telemetry.waits(owner, pressure),
+            Order::Waits { owner, pressure, .. } => state.telemetry.waits(owner, state.endpoint.layer(), pressure),
             Order::Throttle(event) => telemetry::throttle(event),
             Order::Ending(..) | Order::Resume(_) | Order::Wait(_) => {}
         }
@@ -320,7 +320,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
 
     fn refuse(&self, now: Instant, state: &mut State, kept: Kept, fault: DispatchFault) {
         let Some(held) = state.kept.remove(&kept) else { return };
-        state.telemetry.refused(kept.owner, &held.action, fault);
+        state.telemetry.refused(kept.owner, state.endpoint.layer(), &held.action, fault);
         match (fault, &held.block) {
             (DispatchFault::MustUnderstand, Some((namespace, local))) if !local.is_empty() => {
                 state.endpoint.refuse_block(now, kept, QName { namespace, local });
@@ -334,7 +334,8 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let instance = Arc::clone(host.instances.entry(instance).or_default());
         let session = state.endpoint.session_id(kept.owner);
         let session = state.sessions.get(&kept.owner).cloned().flatten().filter(|_| session.is_some());
-        let told = state.telemetry.called(kept.owner, call, state.kept.get(&kept).map(|held| &*held.action));
+        let held = state.kept.get(&kept);
+        let told = state.telemetry.called(kept, called.two_way, held.map(|held| &*held.action));
         let span = told.span();
         let under_way = UnderWay { shared: Arc::clone(self), number, call, kept, answered: false, told };
         let Some(Held { action, body, .. }) = state.kept.remove(&kept) else {

@@ -11,9 +11,9 @@ use crate::telemetry::{
 use metrics::{counter, gauge};
 use soap_session_core::door::Census;
 use soap_session_core::exchange::Exchange;
-use soap_session_core::reliable;
+use soap_session_core::reliable::{self, SessionError};
 use soap_session_core::secure::{Incoming, Refusal, SessionId};
-use soap_session_core::service::{AbortReason, CallId, DispatchFault, ServiceHost};
+use soap_session_core::service::{AbortReason, DispatchFault, ServiceHost};
 use soap_session_core::session::{
     GoneBecause, Kept, LayerAction, LayerHeard, NotRead, Owner, ServiceHeard, ServiceLayer,
 };
@@ -81,48 +81,63 @@ impl ShardTelemetry {
     fn other(&self, exchange: u32, heard: &Heard, layer: &Layer, [before, now]: [Census; 2]) {
         match heard {
             Heard::NotSoap(error) => refused(exchange, "not_soap", error, "none"),
-            Heard::OneShot(refusal)
-            | Heard::Secure(Incoming::Refused(refusal))
-            | Heard::Reliable(ServiceHeard::NotRead(NotRead::Refused(refusal))) => {
-                refused(exchange, kind_of(refusal), refusal, fault_of(refusal));
-            }
-            Heard::Reliable(ServiceHeard::NotRead(error)) => refused(exchange, "reliable_messaging", error, "its own"),
-            Heard::Secure(Incoming::Issued(id)) => opened(layer, Owner::Secure(*id)),
-            Heard::Secure(Incoming::Renewed(id)) => {
+            Heard::OneShot(refusal) => refused(exchange, kind_of(refusal), refusal, fault_of(refusal)),
+            Heard::Secure(heard) => self.conversation(exchange, heard, layer),
+            Heard::Reliable(heard) => self.reliable(exchange, heard, layer, [before, now]),
+        }
+    }
+
+    fn conversation(&self, exchange: u32, heard: &Incoming, layer: &Layer) {
+        match heard {
+            Incoming::Refused(refusal) => refused(exchange, kind_of(refusal), refusal, fault_of(refusal)),
+            Incoming::Issued(id) => opened(layer, Owner::Secure(*id)),
+            Incoming::Renewed(id) => {
                 counter!(RENEWALS, "role" => "server").increment(1);
                 let owner = Owner::Secure(*id);
                 info!(target: TARGET, parent: self.span(owner), session = &*id_of(layer, owner), "key renewed");
             }
-            Heard::Secure(Incoming::Cancelled(id)) => self.ending(Owner::Secure(*id)),
-            Heard::Secure(Incoming::Request { .. }) => {}
-            Heard::Reliable(ServiceHeard::Conversation(SessionId(owner))) => {
-                let (issued, conversations) = (now.tokens > before.tokens, now.tokens);
-                debug!(target: TARGET, parent: None, owner, issued, conversations, "conversation told");
+            Incoming::Cancelled(id) => self.ending(Owner::Secure(*id)),
+            Incoming::Request { .. } => {}
+        }
+    }
+
+    fn reliable(&self, exchange: u32, heard: &ServiceHeard, layer: &Layer, [before, now]: [Census; 2]) {
+        let (session, heard) = match heard {
+            ServiceHeard::NotRead(NotRead::Refused(refusal)) => {
+                return refused(exchange, kind_of(refusal), refusal, fault_of(refusal));
             }
-            Heard::Reliable(ServiceHeard::Session { session, heard, .. }) => {
-                let owner = session.map(Owner::Reliable);
-                let span = owner.and_then(|owner| self.span(owner));
-                let session = owner.map(|owner| id_of(layer, owner)).unwrap_or_default();
-                match heard {
-                    reliable::Heard::Duplicate => {
-                        counter!(DUPLICATES).increment(1);
-                        debug!(target: TARGET, parent: span, exchange, session = &*session, "duplicate");
-                    }
-                    reliable::Heard::NoRoom => {
-                        counter!(REFUSALS, "kind" => "no_room").increment(1);
-                        let reason = "the window is full, or it came before its turn: it will come again";
-                        debug!(target: TARGET, parent: span, exchange, session = &*session, reason, "no room");
-                    }
-                    reliable::Heard::Refused(error) => refused(exchange, "reliable_messaging", error, "its own"),
-                    reliable::Heard::Protocol if now.sequences > before.sequences => {
-                        owner.into_iter().for_each(|owner| opened(layer, owner));
-                    }
-                    reliable::Heard::Protocol
-                    | reliable::Heard::Message { .. }
-                    | reliable::Heard::Reply { .. }
-                    | reliable::Heard::Accepted { .. } => {}
-                }
+            ServiceHeard::NotRead(error) => return refused(exchange, "reliable_messaging", error, "its own"),
+            ServiceHeard::Conversation(SessionId(owner)) => {
+                let issued = now.tokens > before.tokens;
+                debug!(target: TARGET, parent: None, owner, issued, "conversation told");
+                return;
             }
+            ServiceHeard::Session { session, heard, .. } => (session, heard),
+        };
+        let owner = session.map(Owner::Reliable);
+        let span = owner.and_then(|owner| self.span(owner));
+        let session = owner.map(|owner| id_of(layer, owner)).unwrap_or_default();
+        match heard {
+            reliable::Heard::Duplicate => {
+                counter!(DUPLICATES).increment(1);
+                debug!(target: TARGET, parent: span, exchange, session = &*session, "duplicate");
+            }
+            reliable::Heard::NoRoom => {
+                counter!(REFUSALS, "kind" => "no_room").increment(1);
+                let reason = "the window is full, or it came before its turn: it will come again";
+                debug!(target: TARGET, parent: span, exchange, session = &*session, reason, "no room");
+            }
+            reliable::Heard::Refused(SessionError::Remote { kind, code }) => {
+                info!(target: TARGET, parent: span, session = &*session, ?code, known = ?kind, "fault received");
+            }
+            reliable::Heard::Refused(error) => refused(exchange, "reliable_messaging", error, "its own"),
+            reliable::Heard::Protocol if now.sequences > before.sequences => {
+                owner.into_iter().for_each(|owner| opened(layer, owner));
+            }
+            reliable::Heard::Protocol
+            | reliable::Heard::Message { .. }
+            | reliable::Heard::Reply { .. }
+            | reliable::Heard::Accepted { .. } => {}
         }
     }
 
@@ -182,13 +197,15 @@ impl ShardTelemetry {
         }
     }
 
-    pub(super) fn waits(&self, owner: Owner, pressure: Pressure) {
-        let (session, throttle) = (self.id(owner), pressure.throttle.limit_name());
+    /// It may wait before it is bound.
+    pub(super) fn waits(&self, owner: Owner, layer: &Layer, pressure: Pressure) {
+        let (session, throttle) = (&*id_of(layer, owner), pressure.throttle.limit_name());
+        counter!(THROTTLE_WAITS, "throttle" => throttle).increment(1);
         debug!(target: TARGET, parent: self.span(owner), session, throttle, %pressure, "waits");
     }
 
     /// The dispatcher answers a call itself.
-    pub(super) fn refused(&self, owner: Owner, action: &str, fault: DispatchFault) {
+    pub(super) fn refused(&self, owner: Owner, layer: &Layer, action: &str, fault: DispatchFault) {
         let (kind, fault) = match fault {
             DispatchFault::ActionNotSupported => ("action_not_supported", "ActionNotSupported"),
             DispatchFault::SessionTerminated => ("session_terminated", "SessionTerminated"),
@@ -197,16 +214,17 @@ impl ShardTelemetry {
             DispatchFault::MustUnderstand => ("must_understand", "MustUnderstand"),
         };
         counter!(REFUSALS, "kind" => kind).increment(1);
-        warn!(target: TARGET, parent: self.span(owner), session = self.id(owner), action, fault, "call refused");
+        warn!(target: TARGET, parent: self.span(owner), session = &*id_of(layer, owner), action, fault, "call refused");
     }
 
     /// A call begins to run.
-    pub(super) fn called(&self, owner: Owner, call: CallId, action: Option<&str>) -> RunningCall {
+    pub(super) fn called(&self, kept: Kept, two_way: bool, action: Option<&str>) -> RunningCall {
+        let Kept { owner, number: call } = kept;
         let action = action.unwrap_or_default();
         let (parent, session) = (self.span(owner), self.id(owner));
-        let span = info_span!(target: TARGET, parent: parent, "call", session, ?call, action);
-        debug!(target: TARGET, parent: &span, session, ?call, action, "call begun");
-        RunningCall { span, session: session.into(), call, under_way: CallUnderWay::new(Role::Server) }
+        let span = info_span!(target: TARGET, parent: parent, "call", session, call, action);
+        debug!(target: TARGET, parent: &span, session, call, action, "call begun");
+        RunningCall { span, session: session.into(), call, two_way, under_way: CallUnderWay::new(Role::Server) }
     }
 }
 
@@ -214,7 +232,8 @@ impl ShardTelemetry {
 pub(super) struct RunningCall {
     span: Span,
     session: Box<str>,
-    call: CallId,
+    call: u64,
+    two_way: bool,
     under_way: CallUnderWay,
 }
 
@@ -226,15 +245,17 @@ impl RunningCall {
 
     pub(super) fn answered(&mut self, answer: &Answer) {
         let outcome = match answer {
+            Answer::Unhandled => Outcome::Failed,
+            // Nothing of it is sent.
+            _ if !self.two_way => Outcome::Accepted,
             Answer::Reply { .. } => Outcome::Reply,
             Answer::Nothing => Outcome::Accepted,
             Answer::Fault(_) | Answer::RawFault { .. } => Outcome::Fault,
-            Answer::Unhandled => Outcome::Failed,
         };
         self.under_way.ended(outcome);
-        let Self { span, session, call, under_way } = self;
+        let Self { span, session, call, under_way, .. } = self;
         let (session, outcome, ms) = (&**session, outcome.name(), under_way.millis());
-        debug!(target: TARGET, parent: &*span, session, ?call, outcome, ms, "call answered");
+        debug!(target: TARGET, parent: &*span, session, call, outcome, ms, "call answered");
     }
 }
 
@@ -309,8 +330,8 @@ pub(super) fn throttle(event: ThrottleEvent) {
         ThrottleEvent::AtSeventyPercent(_) => {
             info!(target: TARGET, parent: None, throttle, pressure = %event, "throttle");
         }
+        // The host tells of each by itself.
         ThrottleEvent::Waits(_) => {
-            counter!(THROTTLE_WAITS, "throttle" => throttle).increment(1);
             debug!(target: TARGET, parent: None, throttle, pressure = %event, "throttle");
         }
     }

@@ -47,6 +47,10 @@ async fn echo(call: Call) -> Answer {
         "urn:fail" => {
             Fault::sender("urn:faults", "Wrong", REASON).with_detail(format!("<d xmlns=\"urn:d\">{DETAIL}</d>")).into()
         }
+        "urn:slow" => {
+            smol::Timer::after(Duration::from_millis(100)).await;
+            Answer::reply("urn:slowResponse", call.body)
+        }
         action => Answer::reply(format!("{action}Response"), call.body),
     }
 }
@@ -91,10 +95,14 @@ async fn served<F: Future<Output = ()>>(options: ServerOptions, client: impl FnO
 /// What a plain HTTP client gets.
 fn http(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "{request}\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+fn head(request: &str) -> String {
+    format!("{request} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 }
 
 fn inspected(folder: &Scratch, evidence: Evidence) -> Vec<MessageReport> {
@@ -116,10 +124,9 @@ fn secret_in(folder: &Scratch, end: &str, element: &str) -> Vec<u8> {
 
 /// Octets as they might be printed.
 fn prints(octets: &[u8]) -> [String; 4] {
-    let hex =
-        |upper: bool| octets.iter().map(|octet| if upper { format!("{octet:02X}") } else { format!("{octet:02x}") });
+    let lower: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
     let decimal: Vec<String> = octets.iter().take(6).map(ToString::to_string).collect();
-    [STANDARD.encode(octets), hex(false).collect(), hex(true).collect(), decimal.join(", ")]
+    [STANDARD.encode(octets), lower.to_uppercase(), lower, decimal.join(", ")]
 }
 
 #[test]
@@ -135,9 +142,10 @@ fn a_secured_session_is_told_of_and_its_secrets_are_not() {
         }));
         in_good_order(&at_server, &at_client).await;
         refused().await;
-        let page = smol::unblock(move || http(metrics_address, "GET /metrics HTTP/1.1")).await;
+        again_and_waiting().await;
+        let page = smol::unblock(move || http(metrics_address, &head("GET /metrics"))).await;
         counted(&page);
-        let other = smol::unblock(move || http(metrics_address, "POST /metrics HTTP/1.1\r\nContent-Length: 0")).await;
+        let other = smol::unblock(move || http(metrics_address, &head("POST /metrics"))).await;
         assert!(other.starts_with("HTTP/1.1 404 "), "{other}");
         drop(stop);
         metrics.await;
@@ -204,12 +212,45 @@ async fn refused() {
     served(server_options(), |address| async move {
         let url = format!("http://{address}/echo?key={BODY}");
         Client::connect(&url, client_options(WRONG)).await.unwrap_err();
-        let answer = smol::unblock(move || http(address, "GET /echo HTTP/1.1")).await;
+        let answer = smol::unblock(move || http(address, &head("GET /echo"))).await;
         assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
         let client = Client::connect(&url, client_options(PASSWORD)).await.unwrap();
         client.call("urn:echo", "<Echo xmlns=\"urn:echo\"/>").await.unwrap();
         client.abort();
         client.finished().await;
+    })
+    .await;
+}
+
+/// A message that comes twice, and a call that has to wait for its permit.
+async fn again_and_waiting() {
+    let folder = Scratch::new("again");
+    let log = Arc::new(MessageLog::new(&folder, LogLimits::default()).unwrap());
+    let binding = Binding::ws_http().with_reliable_session(true).unwrap();
+    let mut options = ServerOptions::new(binding.clone());
+    options.throttle.max_concurrent_calls = 1;
+    served(options, |address| async move {
+        let url = format!("http://{address}/echo");
+        let client =
+            Client::connect(&url, ClientOptions::new(binding.clone()).with_observer(log.clone())).await.unwrap();
+        client.call("urn:echo", "<Echo xmlns=\"urn:echo\"/>").await.unwrap();
+        log.finish();
+        let message = fs::read_to_string(log.folder().join("00000003-c2s.xml")).unwrap();
+        assert!(message.contains("urn:echo"), "{message}");
+        let head = "POST /echo HTTP/1.1\r\nContent-Type: application/soap+xml; charset=utf-8";
+        let again = format!(
+            "{head}\r\nContent-Length: {}\r\nConnection: close\r\nHost: localhost\r\n\r\n{message}",
+            message.len()
+        );
+        let answer = smol::unblock(move || http(address, &again)).await;
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+        let other = Client::connect(&url, ClientOptions::new(binding)).await.unwrap();
+        let slow = |client: Client| async move { client.call("urn:slow", "<Slow xmlns=\"urn:echo\"/>").await.unwrap() };
+        futures_lite::future::zip(slow(client.clone()), slow(other.clone())).await;
+        for client in [client, other] {
+            client.close().await.unwrap();
+            client.finished().await;
+        }
     })
     .await;
 }
@@ -229,7 +270,15 @@ fn told(capture: &Capture) {
     one("fault received", Level::INFO, &["code=Sender", "secured=true"]);
     one("fault sent", Level::INFO, &["status=500"]);
     one("session aborted", Level::WARN, &["the application gave it up"]);
-    one("session broken", Level::WARN, &["kind=\"reliable\""]);
+    one("session broken", Level::WARN, &["kind=\"reliable\"", "SequenceTerminated"]);
+    one("fault received", Level::INFO, &["known=Some(SequenceTerminated)"]);
+    one("duplicate", Level::DEBUG, &["session=\"urn:uuid:"]);
+    one(
+        "throttle",
+        Level::WARN,
+        &["MaxConcurrentCalls", "a limit is reached", "Raise MaxConcurrentCalls, or let operations return sooner"],
+    );
+    one("waits", Level::DEBUG, &["session=\"urn:uuid:", "1 in use, 1 waiting"]);
     one("open failed", Level::WARN, &[]);
     // Outside one uniform fault, inside the exact reason.
     let reason = ["the user name or the password is wrong", "kind=\"credential\"", "fault=\"InvalidSecurityToken\""];
@@ -246,23 +295,26 @@ fn counted(page: &str) {
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
     assert!(page.contains("content-type: text/plain; version=0.0.4"), "{page}");
     for line in [
-        "soap_session_sessions_opened_total{role=\"server\"} 2",
-        "soap_session_sessions_opened_total{role=\"client\"} 2",
+        "soap_session_sessions_opened_total{role=\"server\"} 4",
+        "soap_session_sessions_opened_total{role=\"client\"} 4",
         "soap_session_sessions_open{role=\"server\"} 0",
         "soap_session_sessions_open{role=\"client\"} 0",
-        "soap_session_sessions_ended_total{role=\"client\",how=\"closed\"} 1",
+        "soap_session_sessions_ended_total{role=\"client\",how=\"closed\"} 3",
         "soap_session_sessions_ended_total{role=\"client\",how=\"aborted\"} 1",
-        "soap_session_calls_total{role=\"server\",outcome=\"reply\"} 3",
+        "soap_session_calls_total{role=\"server\",outcome=\"reply\"} 6",
         "soap_session_calls_total{role=\"server\",outcome=\"fault\"} 1",
         "soap_session_calls_total{role=\"client\",outcome=\"accepted\"} 1",
         "soap_session_calls_under_way{role=\"server\"} 0",
-        "soap_session_call_duration_seconds_count{role=\"client\"} 5",
+        "soap_session_call_duration_seconds_count{role=\"client\"} 8",
         "soap_session_refusals_total{kind=\"credential\"} 1",
         "soap_session_refusals_total{kind=\"http_method\"} 1",
+        "soap_session_throttle_waits_total{throttle=\"MaxConcurrentCalls\"} 1",
         "soap_session_throttle_used{throttle=\"MaxConcurrentSessions\"} 0",
         "# TYPE soap_session_call_duration_seconds histogram",
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
     }
+    // One at least: on a busy machine the calls that wait are sent again.
+    assert!(page.lines().any(|found| found.starts_with("soap_session_duplicates_total ")), "{page}");
     assert!(!page.contains(BODY) && !page.contains(PASSWORD));
 }
