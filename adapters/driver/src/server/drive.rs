@@ -70,6 +70,7 @@ pub(super) struct Shared<R: Runtime, S: Service> {
     /// A session is gone.
     pub(super) gone: Event,
     pub(super) stopping: AtomicBool,
+    pub(super) refuse_when_busy: bool,
     /// Calls that run.
     pub(super) calls: Group,
     pub(super) observer: Watched,
@@ -123,6 +124,9 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             let mut state = shard.state();
             let full = entry.full.or_else(|| self.stopping.load(Ordering::SeqCst).then_some(0));
             state.endpoint.layer_mut().set_full(full);
+            if self.refuse_when_busy {
+                state.endpoint.tell_room(self.now(), &lock(&self.host).host);
+            }
             let heard = state.endpoint.receive(self.now(), exchange, &*self.credentials, &mut message);
             let census = state.endpoint.layer().census();
             state.telemetry.heard(exchange, &heard, state.endpoint.layer(), [state.census, census]);

@@ -247,6 +247,7 @@ pub(super) fn make<R: Runtime, S: Service>(
         changed: Event::new(),
         gone: Event::new(),
         stopping: AtomicBool::new(false),
+        refuse_when_busy: options.host.refuse_when_busy,
         calls: Group::default(),
         observer: Watched(options.observer),
     }))

@@ -268,8 +268,9 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         }
     }
 
-    /// Where nobody shall wait, who wants to open a session too many is told then.
-    fn tell_room(&mut self, now: Instant, host: &ServiceHost<Kept, S>) {
+    /// Where nobody shall wait, who wants to open a session too many is told then. [`offer`](Self::offer) tells the layer so; an
+    /// endpoint that shares its host has to be told before it receives as well, since others take permits meanwhile.
+    pub fn tell_room(&mut self, now: Instant, host: &ServiceHost<Kept, S>) {
         let refuses = host.settings().refuse_when_busy && self.layer.sessionful();
         let room = || {
             let pressure = host.pressure(Throttle::Sessions, now);
