@@ -6,7 +6,7 @@ mod common;
 
 use common::{ECHO, ECHOED, Served, file, folder, key, run, words};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -94,7 +94,7 @@ impl Row {
             _ => {}
         }
         match self.credential {
-            "username" => arguments.extend(["--users".to_owned(), file(folder, "users", "ada:secret\n")]),
+            "username" => arguments.extend(["--users".to_owned(), path(folder, "users")]),
             "certificate" => arguments.extend(["--trust".to_owned(), key("client.cert.pem")]),
             _ => {}
         }
@@ -113,7 +113,7 @@ impl Row {
         }
         match self.credential {
             "username" => {
-                let password = file(folder, "password", "secret\n");
+                let password = path(folder, "password");
                 arguments.extend(["--username", "ada", "--password-file", &password].map(str::to_owned));
             }
             "certificate" => {
@@ -154,6 +154,18 @@ impl Row {
     }
 }
 
+/// A folder with the names and passwords of a test.
+fn secrets(test: &str) -> PathBuf {
+    let folder = folder(test);
+    file(&folder, "users", "ada:secret\n");
+    file(&folder, "password", "secret\n");
+    folder
+}
+
+fn path(folder: &Path, name: &str) -> String {
+    folder.join(name).to_str().unwrap().to_owned()
+}
+
 /// Several at a time: they are processes, and wait for each other.
 fn each(rows: &[Row], work: impl Fn(Row) + Sync) {
     let next = AtomicUsize::new(0);
@@ -170,7 +182,7 @@ fn each(rows: &[Row], work: impl Fn(Row) + Sync) {
 
 #[test]
 fn what_wcf_has_works() {
-    let folder = folder("works");
+    let folder = secrets("works");
     let rows: Vec<Row> = table().into_iter().filter(|row| row.impossible().is_none()).collect();
     each(&rows, |row| row.works(&folder));
     // 3 without security, 12 with messages that are protected, 8 over HTTPS, for each of two bindings; and one of the third.
@@ -180,7 +192,7 @@ fn what_wcf_has_works() {
 
 #[test]
 fn what_wcf_has_not_is_refused() {
-    let folder = folder("refused");
+    let folder = secrets("refused");
     let rows: Vec<Row> = table().into_iter().filter(|row| row.impossible().is_some()).collect();
     let reasons = Mutex::new(BTreeMap::new());
     each(&rows, |row| {
@@ -214,7 +226,7 @@ fn every_algorithm_suite() {
         "Basic128Sha256Rsa15",
         "TripleDesSha256Rsa15",
     ];
-    let folder = folder("suites");
+    let folder = secrets("suites");
     let (binding, security, credential) = ("ws2007-http", "message", "certificate");
     let row = Row { binding, security, credential, session: true, reliable: None };
     for suite in SUITES {
