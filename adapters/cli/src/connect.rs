@@ -221,7 +221,10 @@ impl Connector {
 
     /// Closes sessions whose connections are gone or silent.
     async fn tidy(self: Arc<Self>, idle: Duration) {
-        while self.per_connection {
+        if !self.per_connection {
+            return;
+        }
+        loop {
             tokio::time::sleep((idle / 4).min(Duration::from_secs(5))).await;
             self.close(|used| used.elapsed() > idle).await;
         }
