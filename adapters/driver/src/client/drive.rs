@@ -92,7 +92,14 @@ pub(super) struct Shared<R: Runtime> {
 impl State {
     /// An error with what is known of it besides.
     pub(super) fn failed(&self, error: ChannelError) -> Failed {
-        let lost = matches!(error, ChannelError::NoAnswer | ChannelError::TimedOut { .. } | ChannelError::Reliable(_));
+        let lost = matches!(
+            error,
+            ChannelError::NoAnswer
+                | ChannelError::TimedOut { .. }
+                | ChannelError::Reliable(_)
+                | ChannelError::Conversation(Failure::NoAnswer | Failure::CloseUnconfirmed)
+                | ChannelError::Lower(Failure::NoAnswer | Failure::CloseUnconfirmed)
+        );
         let faulty = matches!(
             error,
             ChannelError::Conversation(Failure::Fault(_))
@@ -237,14 +244,19 @@ impl<R: Runtime> Shared<R> {
     /// Tells the channel something, and carries out what it then wants.
     pub(super) fn tell<T>(self: &Arc<Self>, tell: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.state();
+        let calls = state.channel.calls();
         let told = tell(&mut state, self.now());
         self.carry_out(&mut state);
+        // By what was told or by what came of it: there is room for those who wait for it.
+        if state.channel.calls() < calls {
+            self.room.notify(usize::MAX);
+        }
         told
     }
 
     fn carry_out(self: &Arc<Self>, state: &mut State) {
         let now = self.now();
-        let (before, calls) = (state.deadline, state.calls.len());
+        let before = state.deadline;
         loop {
             let State { channel, out, telemetry, .. } = state;
             match channel.poll(now, &*self.credentials, out) {
@@ -278,9 +290,6 @@ impl<R: Runtime> Shared<R> {
             state.over = true;
             self.over.notify(usize::MAX);
         }
-        if state.calls.len() < calls {
-            self.room.notify(usize::MAX);
-        }
         if state.deadline != before || state.over {
             self.changed.notify(1);
         }
@@ -289,6 +298,10 @@ impl<R: Runtime> Shared<R> {
     /// One exchange: from the message to what came of it.
     async fn post(self: Arc<Self>, exchange: Exchange, headers: ContentHeaders, message: Bytes) {
         let cut = self.cut.listen();
+        // It may have been given up before it began.
+        if self.read(|state| state.over) {
+            return;
+        }
         let until = Deadline::within(self.now(), self.timeouts.send);
         self.observer.passed(Way::Sent, None, &message, exchange);
         let answered = async { Some(self.http.exchange(&headers, message, self.largest).await) };

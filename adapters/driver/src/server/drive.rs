@@ -15,17 +15,17 @@ use crate::http::{HttpRequest, HttpResponse};
 use crate::letter::Letter;
 use crate::observe::{Seen, Watched, Way};
 use bytes::{Bytes, BytesMut};
-use event_listener::Event;
+use event_listener::{Event, EventListener};
 use futures_channel::oneshot;
 use futures_lite::future::or;
 use soap_session_core::door::{Census, Door, Entry, NameSlot, Outcome, Route, Router, ShardBooks};
 use soap_session_core::exchange::Exchange;
-use soap_session_core::secure::Credentials;
+use soap_session_core::secure::{Credentials, Misuse};
 use soap_session_core::service::{
-    AbortReason, CallId, Called, Dispatch, DispatchFault, HostAction, InstanceId, ServiceHost,
+    AbortReason, CallId, Called, Dispatch, DispatchFault, HostAction, InstanceId, Listener, ServiceHost,
 };
 use soap_session_core::session::{
-    CallAnswer, Delivered, Disposed, GoneBecause, Kept, LayerAction, LayerHeard, Order, Owner, ServiceLayer,
+    CallAnswer, Delivered, Disposed, Kept, LayerAction, LayerHeard, Order, Owner, ServiceLayer,
 };
 use soap_session_core::soap::SoapVersion;
 use soap_session_core::soap::fault::QName;
@@ -43,6 +43,19 @@ pub(super) struct HostState<S: Service> {
     pub(super) host: ServiceHost<Kept, Heap>,
     pub(super) instances: HashMap<InstanceId, Instance<S>>,
     pub(super) gauges: ThrottleGauges,
+    /// Sessions may wait, in any shard, for the host to accept one again.
+    pub(super) held_up: bool,
+}
+
+impl<S: Service> HostState<S> {
+    /// Can a session be accepted that could not be before? It is told once.
+    fn accepts_again(&mut self, now: Instant) -> bool {
+        let accepts = self.host.may_accept(Listener(0))
+            && !(self.host.settings().refuse_when_busy && self.host.session_would_wait(now));
+        let again = accepts && self.held_up;
+        self.held_up = !accepts;
+        again
+    }
 }
 
 pub(super) struct Gate {
@@ -67,7 +80,9 @@ pub(super) struct Shared<R: Runtime, S: Service> {
     pub(super) next_exchange: AtomicU32,
     /// A deadline came nearer.
     pub(super) changed: Event,
-    /// A session is gone.
+    /// Are secure conversations cancelled by their clients?
+    pub(super) cancels: bool,
+    /// While the server stops: something was done, and a session may be gone.
     pub(super) gone: Event,
     pub(super) stopping: AtomicBool,
     pub(super) refuse_when_busy: bool,
@@ -78,6 +93,34 @@ pub(super) struct Shared<R: Runtime, S: Service> {
 
 /// What the host wants of a shard that is not locked now.
 type Errand = (u16, Option<HostAction<Kept>>);
+
+/// What became of a request at first.
+enum TakenIn {
+    /// Its answer will come, from this shard.
+    Taken(u16, oneshot::Receiver<HttpResponse>),
+    /// There is no room; nothing has changed. To be tried again then.
+    Later(u16, EventListener),
+    Refused(HttpResponse),
+}
+
+impl TakenIn {
+    /// Where it is, or waits.
+    const fn shard(&self) -> Option<u16> {
+        match self {
+            Self::Taken(shard, _) | Self::Later(shard, _) => Some(*shard),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+/// What is to run in a task of its own. It begins when no lock is held: a runtime that is being shut down drops it at once, and
+/// what then drops takes locks.
+enum Job<R: Runtime, S: Service> {
+    Run(UnderWay<R, S>, Instance<S>, Call),
+    /// Its message is gone, and the host is told so.
+    Fail(UnderWay<R, S>),
+    Dispose(Instance<S>),
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,14 +135,29 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     pub(super) async fn exchange(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
         let exchange = Exchange(self.next_exchange.fetch_add(1, Ordering::Relaxed));
         telemetry::request_received(exchange, &request);
-        let seen = self.observer.passed(Way::Received, None, &request.body, exchange);
+        let mut seen = self.observer.passed(Way::Received, None, &request.body, exchange);
         let HttpRequest { action, body, .. } = request;
-        let response = match self.take_in(exchange, action, body, seen) {
-            Ok((shard, answered)) => {
-                let _gone = Gone { shared: &self, shard, exchange };
-                answered.await.ok()
+        // It is decrypted where it lies.
+        let mut message = body.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+        let mut waited_at = None;
+        let response = loop {
+            let taken = self.take_in(exchange, action.as_deref(), &mut message, &mut seen);
+            if let Some(room) = waited_at.take().filter(|waited_at| taken.shard() != Some(*waited_at)) {
+                // The room that it was woken for is for the next.
+                self.shards[usize::from(room)].state().room.notify_additional(1);
             }
-            Err(busy) => Some(busy),
+            match taken {
+                TakenIn::Taken(shard, answered) => {
+                    let _gone = Gone { shared: &self, shard, exchange };
+                    break answered.await.ok();
+                }
+                // As in the queue of a listener: its client waits.
+                TakenIn::Later(shard, room) => {
+                    room.await;
+                    waited_at = Some(shard);
+                }
+                TakenIn::Refused(response) => break Some(response),
+            }
         };
         // The exchange is abandoned: HTTP has to say something, and knows no better word.
         let response = response.unwrap_or_else(|| said(500, "the service gave this exchange up"));
@@ -111,14 +169,12 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     fn take_in(
         self: &Arc<Self>,
         exchange: Exchange,
-        action: Option<String>,
-        body: Bytes,
-        mut seen: Option<Seen>,
-    ) -> Result<(u16, oneshot::Receiver<HttpResponse>), HttpResponse> {
-        let entry = self.entry(exchange, &body);
+        action: Option<&str>,
+        message: &mut BytesMut,
+        seen: &mut Option<Seen>,
+    ) -> TakenIn {
+        let entry = self.entry(exchange, message);
         let number = entry.shard;
-        // It is decrypted where it lies.
-        let mut message = body.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
         let answered = {
             let shard = &self.shards[usize::from(number)];
             let mut state = shard.state();
@@ -126,13 +182,17 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             state.endpoint.layer_mut().set_full(full);
             if self.refuse_when_busy {
                 state.endpoint.tell_room(self.now(), &lock(&self.host).host);
+                if full.is_some() {
+                    // The one would take the other's place.
+                    state.endpoint.layer_mut().set_room(Some(0));
+                }
             }
-            let heard = state.endpoint.receive(self.now(), exchange, &*self.credentials, &mut message);
+            let heard = state.endpoint.receive(self.now(), exchange, &*self.credentials, message);
             let census = state.endpoint.layer().census();
-            state.telemetry.heard(exchange, &heard, state.endpoint.layer(), [state.census, census]);
-            let message = message.freeze();
-            if let Some(seen) = seen.as_mut().filter(|_| opens(&heard)) {
-                seen.opened(&message);
+            // Those that wait will be answered, and make room.
+            let later = matches!(&heard, Err(Misuse::TooManyCalls { .. })) && !state.waiting.is_empty();
+            if !later {
+                state.telemetry.heard(exchange, &heard, state.endpoint.layer(), [state.census, census]);
             }
             if let (Some(reservation), Some(door)) = (entry.reservation, self.door()) {
                 let outcome = match &heard {
@@ -142,11 +202,17 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 lock(door).settle(reservation, outcome, census);
                 state.census = census;
             }
-            let (tell, answered) = oneshot::channel();
+            if later {
+                return TakenIn::Later(number, state.room.listen());
+            }
+            let message = std::mem::take(message).freeze();
+            if let Some(seen) = seen.as_mut().filter(|_| opens(&heard)) {
+                seen.opened(&message);
+            }
             match heard {
                 Ok(LayerHeard::Message(Delivered { kept, message: place, two_way })) => {
                     let told = String::from_utf8_lossy(place.action.of(&message)).into_owned();
-                    let action = if told.is_empty() { action.unwrap_or_default() } else { told };
+                    let action = if told.is_empty() { action.unwrap_or_default().to_owned() } else { told };
                     let body = standalone(&message, place.body, &place.body_scope);
                     // Services see bodies, and understand no header.
                     let block = place.must_understand.map(|_| {
@@ -156,14 +222,15 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     state.kept.insert(kept, Held { action, body, two_way, block });
                 }
                 Ok(LayerHeard::Other(_)) => {}
-                Err(misuse) => return Err(said(503, misuse.to_string())),
+                Err(misuse) => return TakenIn::Refused(said(503, misuse.to_string())),
             }
+            let (tell, answered) = oneshot::channel();
             state.waiting.insert(exchange, tell);
             answered
         };
-        self.observer.opened(seen);
+        self.observer.opened(seen.take());
         self.run(number);
-        Ok((number, answered))
+        TakenIn::Taken(number, answered)
     }
 
     fn door(&self) -> Option<&Mutex<Door<Vec<ShardBooks>, Vec<NameSlot>>>> {
@@ -188,12 +255,20 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     /// Carries out what a shard wants, and what the host then wants of others.
     pub(super) fn run(self: &Arc<Self>, shard: u16) {
         let mut errands: VecDeque<Errand> = VecDeque::from([(shard, None)]);
+        let mut jobs = Vec::new();
         while let Some((shard, action)) = errands.pop_front() {
-            self.run_one(shard, action, &mut errands);
+            self.run_one(shard, action, &mut errands, &mut jobs);
+            jobs.drain(..).for_each(|job| self.begin(job));
         }
     }
 
-    fn run_one(self: &Arc<Self>, number: u16, mut action: Option<HostAction<Kept>>, errands: &mut VecDeque<Errand>) {
+    fn run_one(
+        self: &Arc<Self>,
+        number: u16,
+        mut action: Option<HostAction<Kept>>,
+        errands: &mut VecDeque<Errand>,
+        jobs: &mut Vec<Job<R, S>>,
+    ) {
         let Some(shard) = self.shards.get(usize::from(number)) else { return };
         let mut guard = shard.state();
         let state = &mut *guard;
@@ -206,11 +281,11 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 && let Some(order) = state.endpoint.carry_out(&host.host, action)
             {
                 progress = true;
-                self.obey(number, state, host, order);
+                self.obey(number, state, host, order, jobs);
             }
             while let Some(order) = state.endpoint.offer(now, &mut host.host) {
                 progress = true;
-                self.obey(number, state, host, order);
+                self.obey(number, state, host, order, jobs);
             }
             loop {
                 let wanted = host.host.poll(now);
@@ -223,12 +298,18 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     Some(other) if other != number => errands.push_back((other, Some(wanted))),
                     Some(_) | None => {
                         if let Some(order) = state.endpoint.carry_out(&host.host, wanted) {
-                            self.obey(number, state, host, order);
+                            self.obey(number, state, host, order, jobs);
                         }
                     }
                 }
             }
             host.gauges.tell(&host.host, now);
+            if host.accepts_again(now) {
+                // A permit that came back, or a session that got one, is nothing that the host tells other shards of.
+                errands
+                    .extend((0..).take(self.shards.len()).filter(|other| *other != number).map(|other| (other, None)));
+                progress = true;
+            }
             drop(guard);
             // Last: whatever was said above may have given the endpoint something to send.
             let deadline = self.send(state, &mut progress);
@@ -238,6 +319,9 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             }
         }
         self.tell_census(number, state);
+        if self.stopping.load(Ordering::SeqCst) {
+            self.gone.notify(usize::MAX);
+        }
     }
 
     /// Sends what the endpoint has to send. Returns when it wants to be asked again.
@@ -250,7 +334,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     *progress = true;
                     let content_type = (!message.is_empty()).then(|| self.soap.content_type().to_owned());
                     let response = HttpResponse { status, content_type, body: Bytes::copy_from_slice(message) };
-                    if let Some(tell) = state.waiting.remove(&exchange) {
+                    if let Some(tell) = state.no_longer_waits(exchange) {
                         // Its client may have gone.
                         let _ = tell.send(response);
                     }
@@ -259,7 +343,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 Ok(LayerAction::Transmit { .. }) => *progress = true,
                 Ok(LayerAction::Drop(exchange)) => {
                     *progress = true;
-                    state.waiting.remove(&exchange);
+                    state.no_longer_waits(exchange);
                 }
                 // The order that follows says what they mean.
                 Ok(action @ (LayerAction::Ended(_) | LayerAction::Gone(..) | LayerAction::Swept(_))) => {
@@ -274,7 +358,14 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         }
     }
 
-    fn obey(self: &Arc<Self>, number: u16, state: &mut State, host: &mut HostState<S>, order: Order) {
+    fn obey(
+        self: &Arc<Self>,
+        number: u16,
+        state: &mut State,
+        host: &mut HostState<S>,
+        order: Order,
+        jobs: &mut Vec<Job<R, S>>,
+    ) {
         let now = self.now();
         match order {
             Order::Look(kept) => {
@@ -289,7 +380,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     state.kept.remove(&kept);
                 }
             }
-            Order::Run(dispatch) => self.dispatch(number, state, host, dispatch),
+            Order::Run(dispatch) => jobs.push(self.dispatch(number, state, host, dispatch)),
             Order::Refused(kept, fault) => self.refuse(now, state, kept, fault),
             Order::Bound(_, owner) => {
                 let id = state.endpoint.session_id(owner).map(|id| SessionId(String::from_utf8_lossy(id).into()));
@@ -300,17 +391,12 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 state.sessions.remove(&owner);
                 state.telemetry.gone(owner, because);
                 state.kept.retain(|kept, _| kept.owner != owner);
-                self.dispose(host, instance);
-                self.session_gone(owner, because);
+                jobs.extend(disposed(host, instance));
             }
             Order::Waits { owner, pressure, .. } => state.telemetry.waits(owner, state.endpoint.layer(), pressure),
             Order::Throttle(event) => telemetry::throttle(event),
             Order::Ending(..) | Order::Resume(_) | Order::Wait(_) => {}
         }
-    }
-
-    fn session_gone(&self, _: Owner, _: GoneBecause) {
-        self.gone.notify(usize::MAX);
     }
 
     /// What a message calls. The catch-all operation is answered if its message asks for it.
@@ -333,34 +419,58 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         }
     }
 
-    fn dispatch(self: &Arc<Self>, number: u16, state: &mut State, host: &mut HostState<S>, dispatch: Dispatch<Kept>) {
+    fn dispatch(
+        self: &Arc<Self>,
+        number: u16,
+        state: &mut State,
+        host: &mut HostState<S>,
+        dispatch: Dispatch<Kept>,
+    ) -> Job<R, S> {
         let Dispatch { call, instance, called, message: kept, .. } = dispatch;
         let instance = Arc::clone(host.instances.entry(instance).or_default());
         let session = state.endpoint.session_id(kept.owner);
         let session = state.sessions.get(&kept.owner).cloned().flatten().filter(|_| session.is_some());
         let held = state.kept.get(&kept);
         let told = state.telemetry.called(kept, called.two_way, held.map(|held| &*held.action));
-        let span = told.span();
         let under_way = UnderWay { shared: Arc::clone(self), number, call, kept, answered: false, told };
-        let Some(Held { action, body, .. }) = state.kept.remove(&kept) else {
-            // It is gone with its session; the guard, dropped by a task, answers the host.
-            self.calls.spawn(&self.runtime, |_| async move { drop(under_way) });
-            return;
-        };
-        let request = Call { session, operation: called.operation, action, body, two_way: called.two_way };
-        let run = async move {
-            let mut under_way = under_way;
-            let service = &under_way.shared.service;
-            let made = instance.get_or_init(|| service.instance(request.session.as_ref()));
-            let answer = service.call(made, request).await;
-            under_way.answer(answer);
-        };
-        self.calls.spawn(&self.runtime, |_| run.instrument(span));
+        match state.kept.remove(&kept) {
+            Some(Held { action, body, .. }) => {
+                let call = Call { session, operation: called.operation, action, body, two_way: called.two_way };
+                Job::Run(under_way, instance, call)
+            }
+            // It is gone with its session.
+            None => Job::Fail(under_way),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, job: Job<R, S>) {
+        match job {
+            Job::Run(mut under_way, instance, request) => {
+                let span = under_way.told.span();
+                let run = async move {
+                    let service = &under_way.shared.service;
+                    let made = instance.get_or_init(|| service.instance(request.session.as_ref()));
+                    let answer = service.call(made, request).await;
+                    under_way.answer(answer);
+                };
+                self.calls.spawn(&self.runtime, |_| run.instrument(span));
+            }
+            Job::Fail(under_way) => self.calls.spawn(&self.runtime, |_| async move { drop(under_way) }),
+            // The service hears of it in a task, without locks.
+            Job::Dispose(instance) => {
+                let shared = Arc::clone(self);
+                self.calls.spawn(&self.runtime, |_| async move {
+                    if let Some(instance) = instance.get() {
+                        shared.service.disposed(instance);
+                    }
+                });
+            }
+        }
     }
 
     fn answered(self: &Arc<Self>, number: u16, call: CallId, kept: Kept, answer: Answer) {
         let Some(shard) = self.shards.get(usize::from(number)) else { return };
-        {
+        let disposed = {
             let mut guard = shard.state();
             let state = &mut *guard;
             let answer = match answer {
@@ -375,22 +485,11 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             };
             let mut guard = lock(&self.host);
             let host = &mut *guard;
-            if let Ok(Disposed(instance)) = state.endpoint.answered(self.now(), &mut host.host, call, kept, answer) {
-                self.dispose(host, instance);
-            }
-        }
+            let gone = state.endpoint.answered(self.now(), &mut host.host, call, kept, answer);
+            gone.ok().and_then(|Disposed(instance)| disposed(host, instance))
+        };
+        disposed.into_iter().for_each(|job| self.begin(job));
         self.run(number);
-    }
-
-    /// Lets go of an instance. The service hears of it from a task, without locks.
-    fn dispose(self: &Arc<Self>, host: &mut HostState<S>, instance: Option<InstanceId>) {
-        let Some(instance) = instance.and_then(|instance| host.instances.remove(&instance)) else { return };
-        let shared = Arc::clone(self);
-        self.calls.spawn(&self.runtime, |_| async move {
-            if let Some(instance) = instance.get() {
-                shared.service.disposed(instance);
-            }
-        });
     }
 
     fn tell_census(&self, number: u16, state: &mut State) {
@@ -416,7 +515,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let Some(shard) = self.shards.get(usize::from(number)) else { return };
         {
             let mut state = shard.state();
-            if state.waiting.remove(&exchange).is_none() {
+            if state.no_longer_waits(exchange).is_none() {
                 return;
             }
             state.endpoint.exchange_failed(exchange);
@@ -448,7 +547,9 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         self.shards.iter().for_each(|shard| shard.state().endpoint.layer_mut().stop());
         loop {
             let gone = self.gone.listen();
-            if self.sessions() == 0 {
+            // The end of a reliable session is not the last word: its conversation is cancelled after it.
+            let used = |shard: &Shard| self.cancels && shard.state().endpoint.layer().conversations() != 0;
+            if self.sessions() == 0 && !self.shards.iter().any(used) {
                 return;
             }
             gone.await;
@@ -488,6 +589,11 @@ const fn opens<E>(heard: &Result<LayerHeard<Heard>, E>) -> bool {
         Ok(LayerHeard::Other(heard)) => !heard.refused(),
         Err(_) => false,
     }
+}
+
+/// Lets go of an instance.
+fn disposed<R: Runtime, S: Service>(host: &mut HostState<S>, instance: Option<InstanceId>) -> Option<Job<R, S>> {
+    host.instances.remove(&instance?).map(Job::Dispose)
 }
 
 /// An answer that is no SOAP.

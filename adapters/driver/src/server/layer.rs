@@ -124,6 +124,21 @@ impl Layer {
         }
     }
 
+    /// How many secure conversations are in use. In cookie mode: of how many tokens the state is kept.
+    pub(super) fn conversations(&self) -> usize {
+        match self {
+            Self::Plain(_) | Self::OneShot(_) | Self::Unsecured(_) => 0,
+            Self::Secure(layer) => {
+                let acceptor = layer.acceptor();
+                acceptor.sessions().saturating_sub(acceptor.pending_sessions())
+            }
+            Self::Reliable(layer) => {
+                let service = layer.service();
+                service.conversations().saturating_sub(service.pending_conversations())
+            }
+        }
+    }
+
     /// Nothing opens here while `full` is a limit.
     pub(super) const fn set_full(&mut self, full: Option<u16>) {
         match self {

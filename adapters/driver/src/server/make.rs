@@ -225,6 +225,7 @@ pub(super) fn make<R: Runtime, S: Service>(
             endpoint,
             out: vec![0; 16 * 1024],
             waiting: HashMap::new(),
+            room: Event::new(),
             kept: HashMap::new(),
             sessions: HashMap::new(),
             census,
@@ -232,6 +233,10 @@ pub(super) fn make<R: Runtime, S: Service>(
         }));
     }
     let host = host(&options, count)?;
+    let cancels = match &options.binding.security {
+        Security::Message { binding, session } => *session && binding.require_cancellation,
+        Security::None => false,
+    };
     let gate = (sessionful || options.binding.is_stateless()).then(|| gate(&options, router, count, sessionful));
     Ok(Arc::new(Shared {
         runtime,
@@ -241,11 +246,17 @@ pub(super) fn make<R: Runtime, S: Service>(
         soap: options.binding.soap(),
         shards,
         gate,
-        host: Mutex::new(HostState { host, instances: HashMap::new(), gauges: ThrottleGauges::default() }),
+        host: Mutex::new(HostState {
+            host,
+            instances: HashMap::new(),
+            gauges: ThrottleGauges::default(),
+            held_up: false,
+        }),
         host_due: Due::never(),
         next_exchange: AtomicU32::new(1),
         changed: Event::new(),
         gone: Event::new(),
+        cancels,
         stopping: AtomicBool::new(false),
         refuse_when_busy: options.host.refuse_when_busy,
         calls: Group::default(),

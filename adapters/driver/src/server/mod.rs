@@ -80,6 +80,8 @@ impl<R: Runtime, S: Service> Server<R, S> {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { http, shared, close } = self;
         telemetry::serves(http.local_addr().ok());
+        // Calls hold what they are part of: it would not go before them.
+        let _cut = Cut(&shared);
         let timer = Group::default();
         timer.spawn(&shared.runtime, |_| Arc::clone(&shared).keep_time());
         let ending = Arc::clone(&shared);
@@ -98,6 +100,15 @@ impl<R: Runtime, S: Service> Server<R, S> {
         shared.calls.cut();
         shared.calls.room_below(1).await;
         telemetry::stopped();
+    }
+}
+
+/// Ends the calls that run, when serving ends before its time.
+struct Cut<'s, R: Runtime, S: Service>(&'s Shared<R, S>);
+
+impl<R: Runtime, S: Service> Drop for Cut<'_, R, S> {
+    fn drop(&mut self) {
+        self.0.calls.cut();
     }
 }
 

@@ -7,6 +7,7 @@ use super::telemetry::ShardTelemetry;
 use crate::http::HttpResponse;
 use crate::letter::Letter;
 use bytes::Bytes;
+use event_listener::Event;
 use futures_channel::oneshot;
 use soap_session_core::door::Census;
 use soap_session_core::exchange::Exchange;
@@ -31,11 +32,22 @@ pub(super) struct State {
     pub(super) out: Vec<u8>,
     /// Who waits for the answer of an exchange.
     pub(super) waiting: HashMap<Exchange, oneshot::Sender<HttpResponse>>,
+    /// One of them waits no longer.
+    pub(super) room: Event,
     pub(super) kept: HashMap<Kept, Held>,
     pub(super) sessions: HashMap<Owner, Option<SessionId>>,
     /// What the door was last told.
     pub(super) census: Census,
     pub(super) telemetry: ShardTelemetry,
+}
+
+impl State {
+    /// Somebody else may wait in its place.
+    pub(super) fn no_longer_waits(&mut self, exchange: Exchange) -> Option<oneshot::Sender<HttpResponse>> {
+        let waited = self.waiting.remove(&exchange)?;
+        self.room.notify_additional(1);
+        Some(waited)
+    }
 }
 
 pub(super) struct Shard {
