@@ -240,7 +240,7 @@ impl Writer {
                     match found.map(|(_, name)| *name) {
                         Some(name) => self.write(name, ".plain", &message),
                         // Its envelope was lost, too.
-                        None => self.done(&message, Err(&"its envelope was lost")),
+                        None => self.done(&message, Some(&"its envelope was lost")),
                     }
                 }
                 Job::Finish(tell) => drop(tell.send(())),
@@ -250,14 +250,14 @@ impl Writer {
 
     fn write(&mut self, name: Name, kind: &'static str, message: &Bytes) {
         let written = self.folder.write(name, kind, message);
-        self.done(message, written.as_ref().map(|()| ()).map_err(|error| error as &dyn fmt::Display));
+        self.done(message, written.as_ref().err().map(|error| error as &dyn fmt::Display));
     }
 
-    fn done(&self, message: &Bytes, written: Result<(), &dyn fmt::Display>) {
+    fn done(&self, message: &Bytes, problem: Option<&dyn fmt::Display>) {
         self.shared.queued_bytes.fetch_sub(message.len(), Ordering::SeqCst);
-        match written {
-            Ok(()) => drop(self.shared.written.fetch_add(1, Ordering::SeqCst)),
-            Err(reason) => self.shared.lose(reason),
+        match problem {
+            None => drop(self.shared.written.fetch_add(1, Ordering::SeqCst)),
+            Some(reason) => self.shared.lose(reason),
         }
     }
 }

@@ -194,8 +194,7 @@ impl<R: Runtime> Shared<R> {
         channel: Box<Channel>,
         credentials: Arc<dyn Credentials + Send + Sync>,
         (soap, timeouts, largest): (SoapVersion, Timeouts, u32),
-        observer: Watched,
-        telemetry: ChannelTelemetry,
+        (observer, telemetry): (Watched, ChannelTelemetry),
     ) -> Arc<Self> {
         let state = State {
             channel,

@@ -128,8 +128,8 @@ pub(super) fn make<R: Runtime>(runtime: R, url: &str, options: ClientOptions) ->
     let (wall, entropy) = (clock.wall(), [first, second]);
     let channel = large_stack::run(move || channel(&binding, to, settings, user, one_way, wall, entropy));
     let channel = channel.map_err(NewError::Memory)??;
-    let telemetry = ChannelTelemetry::new(url);
-    Ok(Shared::new(runtime, clock, http, channel, credentials, limits, Watched(observer), telemetry))
+    let watched = (Watched(observer), ChannelTelemetry::new(url));
+    Ok(Shared::new(runtime, clock, http, channel, credentials, limits, watched))
 }
 
 fn channel(

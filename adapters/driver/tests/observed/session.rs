@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use soap_session_cli::inspect::{Evidence, Inspector, MessageReport, Verdict, messages};
 use soap_session_core::crypto::{RustCrypto, SecretKey, p_sha1};
-use soap_session_core::secure::UserCredential;
+use soap_session_core::secure::{InitiatorSettings, UserCredential};
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use soap_session_driver::prometheus::Endpoint;
 use soap_session_driver::{
@@ -143,6 +143,7 @@ fn a_secured_session_is_told_of_and_its_secrets_are_not() {
         in_good_order(&at_server, &at_client).await;
         refused().await;
         again_and_waiting().await;
+        renewed().await;
         let page = smol::unblock(move || http(metrics_address, &head("GET /metrics"))).await;
         counted(&page);
         let other = smol::unblock(move || http(metrics_address, &head("POST /metrics"))).await;
@@ -255,6 +256,26 @@ async fn again_and_waiting() {
     .await;
 }
 
+/// A key that is old after a moment.
+async fn renewed() {
+    let mut spoken = Binding::ws_http().with_security(SecurityMode::Message, ClientCredentialType::None).unwrap();
+    spoken.timeouts = binding().timeouts;
+    let store = || CredentialStore::new().with_key(certificate(), service_key()).unwrap();
+    let settings =
+        InitiatorSettings { key_renewal_interval: Duration::from_millis(200), ..InitiatorSettings::default() };
+    let client = CredentialStore::new().with_service(certificate()).unwrap();
+    let options = ClientOptions::new(spoken.clone()).with_credentials(client).with_security_settings(settings);
+    served(ServerOptions::new(spoken).with_credentials(store()), |address| async move {
+        let client = Client::connect(&format!("http://{address}/echo"), options).await.unwrap();
+        client.call("urn:echo", "<Echo xmlns=\"urn:echo\"/>").await.unwrap();
+        smol::Timer::after(Duration::from_millis(300)).await;
+        client.call("urn:echo", "<Echo xmlns=\"urn:echo\"/>").await.unwrap();
+        client.close().await.unwrap();
+        client.finished().await;
+    })
+    .await;
+}
+
 fn told(capture: &Capture) {
     let one = |name: &str, level: Level, has: &[&str]| {
         let events = capture.events(name);
@@ -278,6 +299,7 @@ fn told(capture: &Capture) {
         Level::WARN,
         &["MaxConcurrentCalls", "a limit is reached", "Raise MaxConcurrentCalls, or let operations return sooner"],
     );
+    one("key renewed", Level::INFO, &["session=\"urn:uuid:"]);
     one("waits", Level::DEBUG, &["session=\"urn:uuid:", "1 in use, 1 waiting"]);
     one("open failed", Level::WARN, &[]);
     // Outside one uniform fault, inside the exact reason.
@@ -295,19 +317,21 @@ fn counted(page: &str) {
     assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
     assert!(page.contains("content-type: text/plain; version=0.0.4"), "{page}");
     for line in [
-        "soap_session_sessions_opened_total{role=\"server\"} 4",
-        "soap_session_sessions_opened_total{role=\"client\"} 4",
+        "soap_session_sessions_opened_total{role=\"server\"} 5",
+        "soap_session_sessions_opened_total{role=\"client\"} 5",
         "soap_session_sessions_open{role=\"server\"} 0",
         "soap_session_sessions_open{role=\"client\"} 0",
-        "soap_session_sessions_ended_total{role=\"client\",how=\"closed\"} 3",
+        "soap_session_sessions_ended_total{role=\"client\",how=\"closed\"} 4",
         "soap_session_sessions_ended_total{role=\"client\",how=\"aborted\"} 1",
-        "soap_session_calls_total{role=\"server\",outcome=\"reply\"} 6",
+        "soap_session_calls_total{role=\"server\",outcome=\"reply\"} 8",
         "soap_session_calls_total{role=\"server\",outcome=\"fault\"} 1",
         "soap_session_calls_total{role=\"client\",outcome=\"accepted\"} 1",
         "soap_session_calls_under_way{role=\"server\"} 0",
-        "soap_session_call_duration_seconds_count{role=\"client\"} 8",
+        "soap_session_call_duration_seconds_count{role=\"client\"} 10",
         "soap_session_refusals_total{kind=\"credential\"} 1",
         "soap_session_refusals_total{kind=\"http_method\"} 1",
+        "soap_session_renewals_total{role=\"client\"} 1",
+        "soap_session_renewals_total{role=\"server\"} 1",
         "soap_session_throttle_waits_total{throttle=\"MaxConcurrentCalls\"} 1",
         "soap_session_throttle_used{throttle=\"MaxConcurrentSessions\"} 0",
         "# TYPE soap_session_call_duration_seconds histogram",
