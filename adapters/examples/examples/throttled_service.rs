@@ -15,10 +15,9 @@
 use smol::Timer;
 use soap_session_core::service::{Contract, Operation, SessionMode};
 use soap_session_core::throttle::Throttle;
-use soap_session_driver::{
+use soap_session_smol::{
     Answer, Binding, Call, Client, ClientOptions, NewError, Server, ServerOptions, Service, SessionId, Timeouts,
 };
-use soap_session_smol::Smol;
 use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -57,7 +56,7 @@ impl Service for Counter {
 }
 
 /// Opens a session, and calls in it once. The session stays open.
-async fn visit(url: String, binding: Binding) -> Result<Client<Smol>, Box<dyn Error + Send + Sync>> {
+async fn visit(url: String, binding: Binding) -> Result<Client, Box<dyn Error + Send + Sync>> {
     let client = Client::connect(&url, ClientOptions::new(binding)).await?;
     client.call("urn:counter/Count", "<Count xmlns=\"urn:counter\"/>").await?;
     Ok(client)
@@ -70,7 +69,7 @@ async fn three_clients(refuse_when_busy: bool) -> Result<(), Box<dyn Error + Sen
     let mut options = ServerOptions::new(binding.clone());
     options.throttle.max_concurrent_sessions = 2;
     options.host.refuse_when_busy = refuse_when_busy;
-    let server = Server::<Smol, _>::bind("127.0.0.1:0".parse()?, options, Counter).await?;
+    let server = Server::bind("127.0.0.1:0".parse()?, options, Counter).await?;
     let (url, watch) = (format!("http://{}/counter", server.local_addr()?), server.watch());
     let (stop, stopped) = futures_channel::oneshot::channel::<()>();
     let serving = smol::spawn(server.serve(async {
