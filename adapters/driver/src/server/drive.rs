@@ -283,8 +283,11 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 progress = true;
                 self.obey(number, state, host, order, jobs);
             }
+            // Whose permit came back is nothing that the host tells shards of, and the next of this one may take its place at once.
+            let mut others = false;
             while let Some(order) = state.endpoint.offer(now, &mut host.host) {
                 progress = true;
+                others |= host.accepts_again(now);
                 self.obey(number, state, host, order, jobs);
             }
             loop {
@@ -304,10 +307,10 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 }
             }
             host.gauges.tell(&host.host, now);
-            if host.accepts_again(now) {
-                // A permit that came back, or a session that got one, is nothing that the host tells other shards of.
-                errands
-                    .extend((0..).take(self.shards.len()).filter(|other| *other != number).map(|other| (other, None)));
+            others |= host.accepts_again(now);
+            if others {
+                let others = (0..).take(self.shards.len()).filter(|other| *other != number);
+                errands.extend(others.map(|other| (other, None)));
                 progress = true;
             }
             drop(guard);
