@@ -80,6 +80,7 @@ pub(crate) async fn sleep<R: Runtime>(runtime: &R, time: Duration) {
     runtime.sleep_until(runtime.now() + time).await;
 }
 
+#[allow(dead_code, reason = "the soak does not ask")]
 /// Runs a task whose result somebody may want.
 pub(crate) fn run<R: Runtime, T: Send + 'static>(
     runtime: &R,
@@ -124,6 +125,7 @@ pub(crate) fn client_store() -> CredentialStore {
     CredentialStore::new().with_service(certificate("service")).unwrap()
 }
 
+#[allow(dead_code, reason = "only the soak asks")]
 /// Sockets of this process that are open; nothing where the system does not tell.
 pub(crate) fn sockets() -> Option<usize> {
     let open = std::fs::read_dir("/proc/self/fd").ok()?;
