@@ -37,6 +37,9 @@ pub struct CallArgs {
     /// Have so many calls under way at a time, in the one session
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub concurrency: u32,
+    /// Go on after a call that failed, as long as the session lasts. After a fault it goes on in any case
+    #[arg(long)]
+    pub keep_going: bool,
     /// The operation is one-way: do not wait for a reply
     #[arg(long)]
     pub one_way: bool,
@@ -163,7 +166,7 @@ impl CallArgs {
                         let _ = writeln!(io::stderr(), "call: {trouble}");
                     });
                 }
-                matches!(client.state(), CommunicationState::Opened | CommunicationState::Created)
+                self.keep_going && matches!(client.state(), CommunicationState::Opened | CommunicationState::Created)
             }
         }
     }
