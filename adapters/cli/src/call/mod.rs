@@ -43,9 +43,6 @@ pub struct CallArgs {
     /// The operation is one-way: do not wait for a reply
     #[arg(long)]
     pub one_way: bool,
-    /// All operations of the contract are one-way: WCF then makes a reliable session without replies
-    #[arg(long, requires = "one_way", requires = "reliable")]
-    pub one_way_contract: bool,
     /// Write every message as it was sent and received to this folder, for `inspect`
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
@@ -77,9 +74,6 @@ impl CallArgs {
         let log = crate::options::log(self.log.as_deref())?;
         if let Some(log) = &log {
             options = options.with_observer(Arc::clone(log) as Arc<dyn Observer>);
-        }
-        if self.one_way_contract {
-            options = options.one_way_contract();
         }
         let client = Client::new(&self.url, options)?;
         let interrupted = tokio::signal::ctrl_c();
