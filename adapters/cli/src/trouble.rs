@@ -128,6 +128,8 @@ pub fn exit_of(failed: &Failed, opening: bool) -> Exit {
             Failure::Fault(fault) => match fault.known {
                 Some(KnownFault::ServerTooBusy | KnownFault::EndpointUnavailable) => Exit::Unreachable,
                 Some(known) if known.is_security() => Exit::Security,
+                // A service that knows nothing of security, or of this kind of it.
+                _ if opening => Exit::Security,
                 _ => Exit::Fault,
             },
             Failure::NoAnswer | Failure::CloseUnconfirmed => Exit::Unreachable,

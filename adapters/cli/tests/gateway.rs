@@ -190,7 +190,7 @@ fn replies_faults_and_one_way_calls_come_through() {
         let prefix = between(text, "=\"urn:faults\"", ":Broke");
         assert!(!prefix.is_empty() && text.contains(":Broke<"), "{text}");
         if soap.version == "1.2" {
-            assert!(text.contains(":Receiver</"), "{text}");
+            assert!(text.contains("Receiver</"), "{text}");
         }
         assert!(text.contains("es ist \u{fc} &lt;kaputt&gt;</"), "{text}");
         assert!(text.contains("<around:d xmlns:around=\"urn:around\" a='1'><x/> </around:d></"), "{text}");

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{ECHO, ECHOED, Served, begin, end, file, folder, key, run, words};
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,11 @@ fn a_service_that_is_killed_ends_the_call_in_time_and_can_be_called_anew() {
     }
 }
 
+fn stop(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn who_is_one_too_many_waits_or_is_told() {
     let binding = "--binding ws-http --reliable";
@@ -121,18 +127,18 @@ fn who_is_one_too_many_waits_or_is_told() {
         begin(&words(&call), "")
     };
     let served = serve(&format!("--service echo {binding} --max-concurrent-sessions 1"));
-    let mut first = long(served.port());
+    let first = long(served.port());
     served.says("begins.");
     let ran = call(served.port(), "urn:e/Echo", ECHO, &format!("{binding} --timeout 2"));
     assert!(ran.code == 4, "{ran:?}");
     served.says("Throttle: MaxConcurrentSessions is 1: 1 in use, 1 waiting");
-    first.kill().unwrap();
+    stop(first);
     let served = serve(&format!("--service echo {binding} --max-concurrent-sessions 1 --refuse-when-busy"));
-    let mut second = long(served.port());
+    let second = long(served.port());
     served.says("begins.");
     let ran = call(served.port(), "urn:e/Echo", ECHO, binding);
     assert!(ran.code == 3 || ran.code == 1, "{ran:?}");
-    second.kill().unwrap();
+    stop(second);
 }
 
 #[test]

@@ -37,12 +37,12 @@ pub struct CallArgs {
     /// Have so many calls under way at a time, in the one session
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub concurrency: u32,
+    /// Go on after a call that failed, as long as the session lasts. After a fault it goes on in any case
+    #[arg(long)]
+    pub keep_going: bool,
     /// The operation is one-way: do not wait for a reply
     #[arg(long)]
     pub one_way: bool,
-    /// All operations of the contract are one-way: WCF then makes a reliable session without replies
-    #[arg(long, requires = "one_way", requires = "reliable")]
-    pub one_way_contract: bool,
     /// Write every message as it was sent and received to this folder, for `inspect`
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
@@ -74,9 +74,6 @@ impl CallArgs {
         let log = crate::options::log(self.log.as_deref())?;
         if let Some(log) = &log {
             options = options.with_observer(Arc::clone(log) as Arc<dyn Observer>);
-        }
-        if self.one_way_contract {
-            options = options.one_way_contract();
         }
         let client = Client::new(&self.url, options)?;
         let interrupted = tokio::signal::ctrl_c();
@@ -163,7 +160,7 @@ impl CallArgs {
                         let _ = writeln!(io::stderr(), "call: {trouble}");
                     });
                 }
-                matches!(client.state(), CommunicationState::Opened | CommunicationState::Created)
+                self.keep_going && matches!(client.state(), CommunicationState::Opened | CommunicationState::Created)
             }
         }
     }

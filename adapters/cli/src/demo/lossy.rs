@@ -9,6 +9,7 @@ use soap_session_tokio::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,41 +58,48 @@ async fn count(counter: Arc<Counter>, call: Call) -> Answer {
     Answer::reply(format!("{ACTION}Response"), body)
 }
 
-/// The application's messages that went by on one side, counted by their numbers: those are signed, and not encrypted.
+/// The application's messages that the client sent: those that were sent again have their numbers again.
 #[derive(Default)]
-struct Tally {
-    passed: Mutex<(u32, BTreeSet<String>)>,
+struct Sent {
+    passed: Mutex<(u32, BTreeSet<u64>)>,
 }
 
-impl Tally {
-    fn passed(&self) -> u32 {
+impl Sent {
+    fn transmissions(&self) -> u32 {
         self.passed.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// How many were copies of earlier ones.
-    fn copies(&self) -> u32 {
+    fn retransmissions(&self) -> u32 {
         let passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
         passed.0.saturating_sub(u32::try_from(passed.1.len()).unwrap_or(u32::MAX))
     }
 }
 
-/// Counts what goes this way.
-struct Counts(Bound, Arc<Tally>);
-
-impl Observer for Counts {
+impl Observer for Sent {
     fn passed(&self, passed: &Passed<'_>) {
-        if passed.way != self.0 || action_of(passed.message).as_deref() != Some(ACTION) {
-            return;
+        if passed.way == Bound::Sent && action_of(passed.message).as_deref() == Some(ACTION) {
+            let mut sent = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.0 += 1;
+            sent.1.extend(number_of(passed.message));
         }
-        let mut tally = self.1.passed.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.0 += 1;
-        tally.1.extend(number_of(passed.message));
     }
 }
 
-/// The number of a message of a reliable session.
-fn number_of(message: &[u8]) -> Option<String> {
-    text_of(message, RELIABLE, "MessageNumber")
+/// The messages that reached the service when it had run them. In order the nth message is the nth that runs.
+struct Known(Arc<Counter>, AtomicU32);
+
+impl Observer for Known {
+    fn passed(&self, passed: &Passed<'_>) {
+        if passed.way == Bound::Received && action_of(passed.message).as_deref() == Some(ACTION) {
+            let known = number_of(passed.message).is_some_and(|number| number <= self.0.ran().len() as u64);
+            self.1.fetch_add(u32::from(known), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The number of a message of a reliable session: it is signed, and not encrypted.
+fn number_of(message: &[u8]) -> Option<u64> {
+    text_of(message, RELIABLE, "MessageNumber")?.parse().ok()
 }
 
 /// Calls again and again, one call after the other. The answers, until one failed.
@@ -118,7 +126,8 @@ async fn caller(client: Client, caller: u32, note: impl Fn(String)) -> (Vec<i64>
 pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let note = move |line: String| println!("{:>8.3} s  {line}", began.elapsed().as_secs_f64());
-    let (counter, sent, received) = (Arc::new(Counter::default()), Arc::<Tally>::default(), Arc::<Tally>::default());
+    let (counter, sent) = (Arc::new(Counter::default()), Arc::<Sent>::default());
+    let known = Arc::new(Known(Arc::clone(&counter), AtomicU32::new(0)));
     // WCF's caller gives up after a minute, and its message after eight retries.
     let patience = Duration::from_secs(600);
     let mut settings = ReliableSettings {
@@ -140,7 +149,7 @@ pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
     let (client_side, service_side) = certificate_and_stores()?;
     let options = ServerOptions::new(binding.clone())
         .with_credentials(service_side)
-        .with_observer(Arc::new(Counts(Bound::Received, Arc::clone(&received))));
+        .with_observer(Arc::clone(&known) as Arc<dyn Observer>);
     let counting = Arc::clone(&counter);
     let service = service_fn(move |call| count(Arc::clone(&counting), call));
     let server = Server::bind("127.0.0.1:0".parse()?, options, service).await?;
@@ -157,7 +166,7 @@ pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
     let options = ClientOptions::new(binding)
         .with_credentials(client_side)
         .with_user(user()?)
-        .with_observer(Arc::new(Counts(Bound::Sent, Arc::clone(&sent))));
+        .with_observer(Arc::clone(&sent) as Arc<dyn Observer>);
     let client = Client::connect(&url, options).await?;
     note(format!("open: {}", client.session_id().unwrap_or_default()));
     way.gets_bad(args.loss);
@@ -184,9 +193,9 @@ pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
     let (ran, replies, toll) = (counter.ran(), answers.iter().map(Vec::len).sum::<usize>(), way.toll());
     println!();
     println!("messages         {MESSAGES:>4}  of the application, from {CALLERS} callers");
-    println!("transmissions    {:>4}  of these messages", sent.passed());
-    println!("retransmissions  {:>4}  among them", sent.copies());
-    println!("duplicates       {:>4}  that the service knew, and did not run again", received.copies());
+    println!("transmissions    {:>4}  of these messages", sent.transmissions());
+    println!("retransmissions  {:>4}  among them", sent.retransmissions());
+    println!("duplicates       {:>4}  that the service knew, and did not run again", known.1.load(Ordering::Relaxed));
     println!("runs             {:>4}  by the service's own count", ran.len());
     println!("replies          {replies:>4}  that callers got");
     let Toll { exchanges, requests_lost, answers_lost } = toll;

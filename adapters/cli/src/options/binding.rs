@@ -191,11 +191,15 @@ impl BindingArgs {
         Ok(binding)
     }
 
-    /// The same with so much time for each thing that the other side has to do.
+    /// The same for a client, with so much time for each thing that the service has to do.
+    ///
+    /// Messages of one session go over several connections, and may overtake each other; WCF's ordered services then refuse all
+    /// but the next. They are sent again at once, and not when WCF's clock would have it (400 ms at least).
     pub(crate) fn patient(binding: &mut Binding, patience: Duration) {
         let timeouts = &mut binding.timeouts;
         (timeouts.open, timeouts.close, timeouts.send) = (Some(patience), Some(patience), Some(patience));
         if let Some(settings) = binding.reliable_settings() {
+            settings.transmission.fast_retransmission = Some(1);
             (settings.open_timeout, settings.close_timeout, settings.send_timeout) = (patience, patience, patience);
         }
     }

@@ -43,7 +43,7 @@ pub struct ClientArgs {
     #[arg(long, value_name = "URI")]
     pub service_address: Option<String>,
     /// Time for opening, for each call, and for closing, such as 30 or 500ms
-    #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "60s")]
+    #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "60s", overrides_with = "timeout")]
     pub timeout: Duration,
 }
 
