@@ -67,6 +67,16 @@ pub fn moments(name: &str) -> Vec<Moment> {
     timeline::read(name)
 }
 
+/// The messages of any story, and the exchanges of HTTP that they make.
+///
+/// # Panics
+/// If the recording is not what `vectors/README.md` says.
+pub fn messages(name: &str) -> (Vec<Event>, Vec<Exchange>) {
+    let events = wire::read(name, &moments(name));
+    let exchanges = exchanges::pair(&events);
+    (events, exchanges)
+}
+
 /// One story.
 #[derive(Clone, Debug)]
 pub struct RmStory {

@@ -108,7 +108,8 @@ impl Config {
     }
 
     /// The same without these keys.
-    pub(crate) fn without(&self, keys: &[&str]) -> Self {
+    #[must_use]
+    pub fn without(&self, keys: &[&str]) -> Self {
         Self(
             self.0
                 .iter()
@@ -316,7 +317,10 @@ fn configs(name: &str) -> (Config, Config) {
 }
 
 /// The server's and the client's line of a story's `config.txt`.
-pub(crate) fn recorded_configs(name: &str) -> (Config, Config) {
+///
+/// # Panics
+/// If there is none.
+pub fn recorded_configs(name: &str) -> (Config, Config) {
     let text = fs::read_to_string(vectors_root().join(name).join("config.txt")).expect("config.txt");
     let line = |side: &str| {
         let prefix = format!("{side} spec ");

@@ -1,0 +1,128 @@
+//! How both ends of a story were configured, in the driver's words; and the two runtimes.
+
+use soap_session_core::lifetime::Timeouts;
+use soap_session_core::service::{
+    ConcurrencyMode, Contract, HostSettings, InstanceContextMode, Operation, SessionMode,
+};
+use soap_session_core::session::OperationUse;
+use soap_session_core::time::Duration;
+use soap_session_driver::{Binding, Runtime, ServerOptions};
+use soap_session_smol::Smol;
+use soap_session_tests::rm_replay::settings;
+use soap_session_tests::rm_story::Settings;
+use soap_session_tests::story::Config;
+use soap_session_tokio::Tokio;
+use std::sync::OnceLock;
+
+/// A runtime, and how a thread that is not its own uses it.
+pub(crate) trait Home: Runtime + Default {
+    /// Does something where the runtime can be used.
+    fn at_home<T>(work: impl FnOnce() -> T) -> T;
+}
+
+impl Home for Tokio {
+    fn at_home<T>(work: impl FnOnce() -> T) -> T {
+        static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+        let runtime = RUNTIME.get_or_init(|| {
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+        });
+        let _guard = runtime.enter();
+        work()
+    }
+}
+
+impl Home for Smol {
+    fn at_home<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+}
+
+/// The settings that are the service host's, not the binding's.
+const HOSTS: [&str; 5] = ["calls", "sessions", "instances", "inst", "conc"];
+
+/// The binding of one end.
+pub(crate) fn binding(config: &Config) -> Binding {
+    let mut binding = match (config.get("b"), config.get("rm")) {
+        (Some("basic"), None) => Binding::basic_http(),
+        (Some("ws"), None) => Binding::ws_http(),
+        (None, Some(_)) => {
+            let of = Settings::of(&config.without(&HOSTS));
+            Binding::custom(of.soap, Some(of.addressing)).with_reliable_settings(settings(&of)).unwrap()
+        }
+        other => panic!("{other:?}"),
+    };
+    let seconds =
+        |key: &str, standard: u64| Some(config.seconds(key).unwrap_or_else(|| Duration::from_secs(standard)));
+    binding.timeouts = Timeouts {
+        open: seconds("open", 60),
+        close: seconds("close", 60),
+        send: seconds("send", 60),
+        receive: seconds("recv", 600),
+    };
+    binding
+}
+
+/// The options of the service.
+pub(crate) fn options(config: &Config) -> ServerOptions {
+    let number = |key: &str| config.get(key).map(|value| value.parse::<u32>().unwrap());
+    let mut options = ServerOptions::new(binding(config));
+    options.host = HostSettings {
+        instances: match config.get("inst") {
+            None | Some("PerSession") => InstanceContextMode::PerSession,
+            Some("PerCall") => InstanceContextMode::PerCall,
+            Some(_) => InstanceContextMode::Single,
+        },
+        concurrency: match config.get("conc") {
+            Some("Multiple") => ConcurrencyMode::Multiple,
+            _ => ConcurrencyMode::Single,
+        },
+        ..options.host
+    };
+    options.throttle.max_concurrent_calls = number("calls").unwrap_or(options.throttle.max_concurrent_calls);
+    options.throttle.max_concurrent_sessions = number("sessions").unwrap_or(options.throttle.max_concurrent_sessions);
+    options.throttle.max_concurrent_instances = number("instances");
+    options
+}
+
+const CALC: &[Operation<'static>] = &[
+    Operation::new("Start", "urn:cap/Calc/Start"),
+    Operation::new("AddTo", "urn:cap/Calc/AddTo").not_initiating(),
+    Operation::new("Slow", "urn:cap/Calc/Slow").not_initiating(),
+    Operation::new("Boom", "urn:cap/Calc/Boom").not_initiating(),
+    Operation::new("Detail", "urn:cap/Calc/Detail").not_initiating(),
+    Operation::new("Notify", "urn:cap/Calc/Notify").not_initiating().one_way(),
+    Operation::new("Finish", "urn:cap/Calc/Finish").not_initiating().terminating(),
+];
+
+const ECHO: &[Operation<'static>] = &[
+    Operation::new("Echo", "urn:cap/Echo/Echo"),
+    Operation::new("Slow", "urn:cap/Echo/Slow"),
+    Operation::new("Boom", "urn:cap/Echo/Boom"),
+    Operation::new("Detail", "urn:cap/Echo/Detail"),
+];
+
+const NO_SESSION: &[Operation<'static>] = &[Operation::new("Echo", "urn:cap/NoSess/Echo")];
+
+/// The contract of a story's service.
+pub(crate) fn contract(name: &str) -> Contract<'static> {
+    let (name, session_mode, operations) = match name {
+        "ICalc" => ("ICalc", SessionMode::Required, CALC),
+        "IEcho" => ("IEcho", SessionMode::Allowed, ECHO),
+        "INoSess" => ("INoSess", SessionMode::NotAllowed, NO_SESSION),
+        other => panic!("contract {other}"),
+    };
+    Contract { name, session_mode, callbacks: false, operations }
+}
+
+/// What a client's contract says of an operation; `knows`: that it may not be the first, or is the last.
+pub(crate) fn operation_use(of: &str, name: &str, knows: bool) -> OperationUse {
+    let Some(operation) = contract(of).operations.iter().find(|operation| operation.name == name) else {
+        return OperationUse::new("Missing");
+    };
+    let mut used =
+        if operation.two_way { OperationUse::new(operation.name) } else { OperationUse::one_way(operation.name) };
+    if knows {
+        (used.is_initiating, used.is_terminating) = (operation.is_initiating, operation.is_terminating);
+    }
+    used
+}

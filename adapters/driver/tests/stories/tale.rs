@@ -1,0 +1,237 @@
+//! A recorded story as its script: what happens one after the other, at which recorded time.
+
+use soap_session_tests::Direction;
+use soap_session_tests::rm_story::{Call, Event, Exchange, ExchangeEnd, Line, Moment, messages, moments};
+use soap_session_tests::story::{Config, recorded_configs};
+use std::fs;
+use std::time::Duration;
+
+/// A story.
+pub(crate) struct Tale {
+    /// Its name, without the folder.
+    pub(crate) name: String,
+    /// The server's configuration.
+    pub(crate) server: Config,
+    /// The client's.
+    pub(crate) client: Config,
+    /// The contract.
+    pub(crate) contract: String,
+    /// Every message.
+    pub(crate) events: Vec<Event>,
+    /// The exchanges.
+    pub(crate) exchanges: Vec<Exchange>,
+    /// Everything else.
+    pub(crate) moments: Vec<Moment>,
+}
+
+/// What happens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Step {
+    /// An exchange ends for its asker, in the way that it says: its place.
+    Ends(usize),
+    /// A call ends: its place among the moments.
+    Told(usize),
+    /// Something happens to the server's process: its place among the moments.
+    Server(usize),
+    /// A call begins: its place among the moments.
+    Deed(usize),
+    /// A request is made: the exchange's place.
+    Asks(usize),
+}
+
+impl Tale {
+    /// Opens a story.
+    pub(crate) fn open(name: &str) -> Self {
+        let folder = format!("wcf-stories/{name}");
+        let (server, client) = recorded_configs(&folder);
+        let config = fs::read_to_string(soap_session_tests::vectors_root().join(&folder).join("config.txt")).unwrap();
+        let contract = config.lines().find_map(|line| line.strip_prefix("contract ")).unwrap().trim().to_owned();
+        let (events, exchanges) = messages(&folder);
+        Self { name: name.to_owned(), server, client, contract, events, exchanges, moments: moments(&folder) }
+    }
+
+    /// A message by its number.
+    pub(crate) fn event(&self, number: u32) -> &Event {
+        self.events.iter().find(|event| event.number == number).unwrap()
+    }
+
+    /// The head that went with it.
+    pub(crate) fn head(&self, event: &Event) -> String {
+        let file = format!("wcf-stories/{}/{:02}-{}.head", self.name, event.number, event.way.tag());
+        let head = fs::read_to_string(soap_session_tests::vectors_root().join(file)).unwrap();
+        head.trim_end().replace("\r\n", "\n").replace('\n', "\r\n") + "\r\n"
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self, event: &Event) -> String {
+        String::from_utf8_lossy(&event.bytes).into_owned()
+    }
+
+    /// The call at this place.
+    pub(crate) fn call(&self, place: usize) -> &Call {
+        match &self.moments[place].line {
+            Line::Call(call) => call,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// When each call was begun: not before the last one of the same client was over.
+    fn began(&self, place: usize) -> u64 {
+        let (moment, call) = (&self.moments[place], self.call(place));
+        let began = moment.began();
+        let before = self.moments.iter().enumerate().filter_map(|(other, earlier)| match &earlier.line {
+            Line::Call(of) if other < place && of.client == call.client && earlier.ms <= began + 3 => Some(earlier.ms),
+            _ => None,
+        });
+        before.max().unwrap_or(0).max(began)
+    }
+
+    /// The number in its sequence of the message that a call was, where it can be told from others.
+    fn first_message(&self, place: usize) -> Option<u64> {
+        let call = self.call(place);
+        let (opens, argument) = (format!("<s:Body><{} ", call.operation), format!(">{}<", call.argument));
+        let is = |event: &&Event| {
+            let text = self.text(event);
+            event.way == Direction::ClientToServer && text.contains(&opens) && text.contains(&argument)
+        };
+        let first = self.events.iter().find(is)?;
+        let id = |event: &Event| event.envelope().map(|e| (e.message_id.clone(), e.sequence.as_ref().map(|s| s.number)));
+        let alone = self.events.iter().filter(is).all(|event| id(event) == id(first));
+        let number = first.envelope().and_then(|envelope| envelope.sequence.as_ref()).map(|sequence| sequence.number);
+        alone.then_some(number.unwrap_or(u64::from(first.number)))
+    }
+
+    /// Of calls that were made at the same time, that goes first whose message was first.
+    fn put_in_order(&self, steps: &mut [(u64, Step)]) {
+        for at in 1..steps.len() {
+            for other in (0..at).rev() {
+                let ((earlier, Step::Deed(one)), (later, Step::Deed(two))) = (steps[other], steps[at]) else { continue };
+                if later - earlier < 100
+                    && self.call(one).client == self.call(two).client
+                    && let (Some(first), Some(second)) = (self.first_message(one), self.first_message(two))
+                    && first > second
+                {
+                    (steps[other].1, steps[at].1) = (Step::Deed(two), Step::Deed(one));
+                }
+            }
+        }
+    }
+
+    /// A call goes before its message, though their times are rounded.
+    fn put_before(&self, steps: &mut Vec<(u64, Step)>) {
+        for (place, exchange) in self.exchanges.iter().enumerate() {
+            let request = self.event(exchange.request);
+            let Some(asks) = steps.iter().position(|(_, step)| *step == Step::Asks(place)) else { continue };
+            let text = self.text(request);
+            let is = |call: &Call| {
+                let closes = ["LastMessage", "CloseSequence"].iter().any(|last| request.told.contains(&format!("/{last}")));
+                let body = format!("<s:Body><{} ", call.operation);
+                (call.operation == "close" && closes) || (text.contains(&body) && text.contains(&format!(">{}<", call.argument)))
+            };
+            let ms = steps[asks].0;
+            let late = steps.iter().enumerate().skip(asks).find_map(|(at, (when, step))| match step {
+                Step::Deed(deed) if *when <= ms + 3 && is(self.call(*deed)) => Some(at),
+                _ => None,
+            });
+            if let Some(late) = late {
+                let (_, deed) = steps.remove(late);
+                steps.insert(asks, (ms, deed));
+            }
+        }
+    }
+
+    /// The steps of who plays the client (`clients`: requests leave it), or of who hears it (requests reach the server).
+    pub(crate) fn steps(&self, clients: bool) -> Vec<(u64, Step)> {
+        // Beside the time in milliseconds, what has to go first of the same one.
+        let mut steps: Vec<((u64, u8), Step)> = Vec::new();
+        for (place, exchange) in self.exchanges.iter().enumerate() {
+            let request = self.event(exchange.request);
+            let (asked, ended) = if clients && request.is_genuine() {
+                let end = match exchange.end {
+                    ExchangeEnd::Answered(ms) | ExchangeEnd::Closed(ms) | ExchangeEnd::Refused(ms, _) => Some(ms),
+                    ExchangeEnd::Hung | ExchangeEnd::Unanswered => None,
+                };
+                (Some(request.ms), end)
+            } else if clients {
+                (None, None)
+            } else {
+                let end = exchange.answer.map(|answer| self.event(answer).ms);
+                (exchange.received, end.filter(|_| exchange.received.is_some()))
+            };
+            steps.extend(asked.map(|ms| ((ms, 4), Step::Asks(place))));
+            steps.extend(ended.map(|ms| ((ms, if asked == ended { 5 } else { 0 }), Step::Ends(place))));
+        }
+        let late = |ms: u64| steps.iter().any(|((at, order), _)| (*at, *order) == (ms, 5));
+        let told = |ms: u64| (ms, if late(ms) { 6 } else { 1 });
+        let mut more = Vec::new();
+        let mut ready = 0;
+        for (place, moment) in self.moments.iter().enumerate() {
+            match &moment.line {
+                Line::Call(_) if clients => {
+                    let began = self.began(place);
+                    let after = if began > moment.began() { told(began).1 + 1 } else { 3 };
+                    more.push(((began, after), Step::Deed(place)));
+                    more.push((told(moment.ms), Step::Told(place)));
+                }
+                Line::ServerReady => {
+                    ready += 1;
+                    if ready > 1 {
+                        more.push(((moment.ms, 2), Step::Server(place)));
+                    }
+                }
+                Line::ServerKilled => more.push(((moment.ms, 2), Step::Server(place))),
+                Line::HostClosed(took) => more.push(((moment.ms - took.min(&moment.ms), 2), Step::Server(place))),
+                _ => {}
+            }
+        }
+        steps.extend(more);
+        steps.sort();
+        let mut steps: Vec<(u64, Step)> = steps.into_iter().map(|((ms, _), step)| (ms, step)).collect();
+        self.put_in_order(&mut steps);
+        self.put_before(&mut steps);
+        steps
+    }
+
+    /// How much longer than the wire shows the first exchange of a session may have taken for its client: as the first message that
+    /// was sent again tells, or else between nothing and the whole time that the first call took beside it.
+    pub(crate) fn leads(&self) -> Vec<u64> {
+        let of = |told: &str| {
+            let exchange = self.exchanges.iter().find(|exchange| self.event(exchange.request).told.ends_with(told))?;
+            Some((self.event(exchange.request).ms, self.event(exchange.answer?).ms))
+        };
+        let Some((asked, answered)) = of("/CreateSequence") else { return vec![0] };
+        let sent: Vec<&Event> =
+            self.events.iter().filter(|event| event.way == Direction::ClientToServer && event.is_genuine()).collect();
+        let number = |event: &Event| Some(event.envelope()?.sequence.as_ref()?.number);
+        let again = sent.iter().enumerate().find_map(|(at, event)| {
+            let number = number(event)?;
+            let later = sent[at + 1..].iter().find(|later| self.number_of(later) == Some(number))?;
+            Some(later.ms - event.ms)
+        });
+        let began = self.moments.iter().filter_map(|moment| match &moment.line {
+            Line::Call(call) if call.operation != "make" => Some(moment.began()),
+            _ => None,
+        });
+        let next = sent.iter().find(|event| number(event).is_some()).map_or(answered, |event| event.ms);
+        let longest = asked.saturating_sub(began.min().unwrap_or(asked)) + next.saturating_sub(answered);
+        let mut leads = Vec::new();
+        if let Some(again) = again {
+            let likely = (again / 4).saturating_sub(answered - asked);
+            leads.extend([likely, likely + likely / 10, likely - likely / 10, likely + likely / 4, likely - likely / 4]);
+        }
+        leads.extend([longest, longest * 3 / 4, longest / 2, longest / 4, 0]);
+        leads
+    }
+
+    fn number_of(&self, event: &Event) -> Option<u64> {
+        Some(event.envelope()?.sequence.as_ref()?.number)
+    }
+
+    /// How long the host waited for its sessions when it was closed.
+    pub(crate) fn closing(&self) -> Option<Duration> {
+        self.moments.iter().find_map(|moment| match moment.line {
+            Line::HostClosed(took) => Some(Duration::from_secs(took / 1000)),
+            _ => None,
+        })
+    }
+}
