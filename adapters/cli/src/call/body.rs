@@ -52,7 +52,7 @@ mod tests {
         assert_eq!(told(text).as_deref(), Ok(&b"<a xmlns=\"urn:a\"><b/> </a>"[..]));
         assert_eq!(told("<a/>").as_deref(), Ok(&b"<a/>"[..]));
         for (text, words) in [
-            ("", "no element"),
+            ("", "no root element"),
             ("<a>", "no XML element"),
             ("<a/><b/>", "no XML element"),
             ("<Envelope xmlns=\"http://www.w3.org/2003/05/soap-envelope\"/>", "without its envelope"),
