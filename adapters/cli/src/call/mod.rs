@@ -25,7 +25,7 @@ pub struct CallArgs {
     /// Address of the service, http or https
     #[arg(value_name = "URL")]
     pub url: String,
-    /// Action of the operation, such as http://Microsoft.ServiceModel.Samples/ICalculator/Add
+    /// Action of the operation, such as `http://Microsoft.ServiceModel.Samples/ICalculator/Add`
     #[arg(long, value_name = "URI")]
     pub action: String,
     /// File with the content of the body, one XML element; - is the standard input

@@ -18,8 +18,7 @@ const RING_NAME: &str = "soap-session serve";
 /// What is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum ServiceName {
-    /// WCF's samples: ICalculator, and ICalculatorSession where the binding has sessions, in the namespace
-    /// http://Microsoft.ServiceModel.Samples
+    /// WCF's samples: ICalculator, and ICalculatorSession where the binding has sessions
     Calculator,
     /// Answers XResponse with the content of X's first element as XResult, whatever X is
     Echo,
@@ -59,7 +58,7 @@ pub struct ServeArgs {
     /// address. The session's id goes along in the HTTP header Soap-Session-Id
     #[arg(long, value_name = "URL", conflicts_with = "service")]
     pub upstream: Option<String>,
-    /// With --upstream https://...: who is trusted to certify it
+    /// With an https address as --upstream: who is trusted to certify it
     #[arg(long, value_name = "PEM", requires = "upstream")]
     pub upstream_ca: Option<PathBuf>,
     /// With --upstream: time for its answers
