@@ -77,7 +77,8 @@ fn failed(failed: &Failed) -> Result<String, String> {
 
 fn result(reply: &Reply) -> String {
     let body = String::from_utf8_lossy(&reply.body);
-    let value = body.split_once("Result>").and_then(|(_, rest)| rest.split_once('<')).map(|(value, _)| value.to_owned());
+    let value =
+        body.split_once("Result>").and_then(|(_, rest)| rest.split_once('<')).map(|(value, _)| value.to_owned());
     value.filter(|value| !value.is_empty()).unwrap_or_else(|| "ok".to_owned())
 }
 
@@ -232,10 +233,6 @@ impl<B: Home> Play<'_, B> {
             self.pool.iter().position(|request| action(&request.said.text()) == action(&theirs))
         };
         let Some(at) = found.or_else(close) else {
-            if std::env::var_os("STORY").is_some() {
-                println!("{:?}", self.calls.iter().map(|(place, told)| (tale.call(*place).operation.clone(), tale.call(*place).argument.clone(), told.lock().unwrap().clone())).collect::<Vec<_>>());
-                println!("{:?}", tale.steps(true));
-            }
             let other = self.pool.first().map(|request| request.said.text()).unwrap_or_default();
             self.stage.wrong(format!("#{:02} is not posted ({}); posted: {other}", event.number, event.told));
             return false;
@@ -255,9 +252,6 @@ impl<B: Home> Play<'_, B> {
         }
         if !request.said.head.starts_with("POST /probe HTTP/1.1\r\n") {
             self.stage.wrong(format!("#{:02}: {}", event.number, request.said.head));
-        }
-        if std::env::var_os("STORY").is_some() {
-            println!("#{:02} at {}, expected at {}", event.number, self.stage.time.now(), self.stage.target(ms));
         }
         self.stage.compared += 1;
         self.open.insert(place, request);

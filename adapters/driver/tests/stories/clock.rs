@@ -38,8 +38,12 @@ struct State {
 impl Time {
     /// A new clock, which every runtime that this thread makes from now on will have.
     pub(crate) fn begin() -> Arc<Self> {
-        let time =
-            Arc::new(Self { zero: Instant::now(), state: Mutex::default(), busy: AtomicUsize::new(0), ended: AtomicUsize::new(0) });
+        let time = Arc::new(Self {
+            zero: Instant::now(),
+            state: Mutex::default(),
+            busy: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+        });
         TIME.with(|of| of.replace(Some(Arc::clone(&time))));
         time
     }

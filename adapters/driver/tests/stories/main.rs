@@ -27,7 +27,8 @@ use tale::Tale;
 
 type Play = fn(&Tale) -> (usize, Vec<String>);
 
-/// Plays all stories of one role, and judges them by their verdicts.
+/// Plays all stories of one role, and judges them by their verdicts. The environment's `STORY`, if it is set, is a part of the names
+/// of those that are played.
 fn judge<B: Home>(play: Play, verdict: fn(&(&'static str, Verdict, Verdict)) -> Verdict) {
     let only = std::env::var("STORY").ok();
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));

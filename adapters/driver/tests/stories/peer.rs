@@ -36,7 +36,10 @@ impl Said {
 /// The first field of this name in a head.
 pub(crate) fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    lines.map(|(key, value)| (key, value.trim())).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    lines
+        .map(|(key, value)| (key, value.trim()))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Said>> {
@@ -103,12 +106,8 @@ impl Inbox {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (requests, count, over): (Arc<Mutex<Vec<Request>>>, Arc<AtomicUsize>, Arc<AtomicBool>) = Default::default();
-        let inbox = Self {
-            address,
-            requests: Arc::clone(&requests),
-            count: Arc::clone(&count),
-            over: Arc::clone(&over),
-        };
+        let inbox =
+            Self { address, requests: Arc::clone(&requests), count: Arc::clone(&count), over: Arc::clone(&over) };
         thread::spawn(move || {
             for stream in listener.incoming() {
                 if over.load(Ordering::SeqCst) {

@@ -51,8 +51,7 @@ pub(crate) fn binding(config: &Config) -> Binding {
         }
         other => panic!("{other:?}"),
     };
-    let seconds =
-        |key: &str, standard: u64| Some(config.seconds(key).unwrap_or_else(|| Duration::from_secs(standard)));
+    let seconds = |key: &str, standard: u64| Some(config.seconds(key).unwrap_or_else(|| Duration::from_secs(standard)));
     binding.timeouts = Timeouts {
         open: seconds("open", 60),
         close: seconds("close", 60),

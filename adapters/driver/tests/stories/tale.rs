@@ -95,7 +95,8 @@ impl Tale {
             event.way == Direction::ClientToServer && text.contains(&opens) && text.contains(&argument)
         };
         let first = self.events.iter().find(is)?;
-        let id = |event: &Event| event.envelope().map(|e| (e.message_id.clone(), e.sequence.as_ref().map(|s| s.number)));
+        let id =
+            |event: &Event| event.envelope().map(|e| (e.message_id.clone(), e.sequence.as_ref().map(|s| s.number)));
         let alone = self.events.iter().filter(is).all(|event| id(event) == id(first));
         let number = first.envelope().and_then(|envelope| envelope.sequence.as_ref()).map(|sequence| sequence.number);
         alone.then_some(number.unwrap_or(u64::from(first.number)))
@@ -104,8 +105,10 @@ impl Tale {
     /// Of calls that were made at the same time, that goes first whose message was first.
     fn put_in_order(&self, steps: &mut [(u64, Step)]) {
         for at in 1..steps.len() {
-            for other in (0..at).rev() {
-                let ((earlier, Step::Deed(one)), (later, Step::Deed(two))) = (steps[other], steps[at]) else { continue };
+            for other in 0..at {
+                let ((earlier, Step::Deed(one)), (later, Step::Deed(two))) = (steps[other], steps[at]) else {
+                    continue;
+                };
                 if later - earlier < 100
                     && self.call(one).client == self.call(two).client
                     && let (Some(first), Some(second)) = (self.first_message(one), self.first_message(two))
@@ -119,18 +122,25 @@ impl Tale {
 
     /// A call goes before its message, though their times are rounded.
     fn put_before(&self, steps: &mut Vec<(u64, Step)>) {
+        let made = |moment: &&Moment| matches!(&moment.line, Line::Call(call) if call.operation == "make");
+        if self.moments.iter().filter(made).count() > 1 {
+            // Another client's call may be the same.
+            return;
+        }
         for (place, exchange) in self.exchanges.iter().enumerate() {
             let request = self.event(exchange.request);
             let Some(asks) = steps.iter().position(|(_, step)| *step == Step::Asks(place)) else { continue };
             let text = self.text(request);
             let is = |call: &Call| {
-                let closes = ["LastMessage", "CloseSequence"].iter().any(|last| request.told.contains(&format!("/{last}")));
+                let closes =
+                    ["LastMessage", "CloseSequence"].iter().any(|last| request.told.contains(&format!("/{last}")));
                 let body = format!("<s:Body><{} ", call.operation);
-                (call.operation == "close" && closes) || (text.contains(&body) && text.contains(&format!(">{}<", call.argument)))
+                (call.operation == "close" && closes)
+                    || (text.contains(&body) && text.contains(&format!(">{}<", call.argument)))
             };
             let ms = steps[asks].0;
             let late = steps.iter().enumerate().skip(asks).find_map(|(at, (when, step))| match step {
-                Step::Deed(deed) if *when <= ms + 3 && is(self.call(*deed)) => Some(at),
+                Step::Deed(deed) if *when <= ms + 8 && is(self.call(*deed)) => Some(at),
                 _ => None,
             });
             if let Some(late) = late {
@@ -217,9 +227,15 @@ impl Tale {
         let mut leads = Vec::new();
         if let Some(again) = again {
             let likely = (again / 4).saturating_sub(answered - asked);
-            leads.extend([likely, likely + likely / 10, likely - likely / 10, likely + likely / 4, likely - likely / 4]);
+            leads.extend([
+                likely,
+                likely + likely / 10,
+                likely - likely / 10,
+                likely + likely / 4,
+                likely - likely / 4,
+            ]);
         }
-        leads.extend([longest, longest * 3 / 4, longest / 2, longest / 4, 0]);
+        leads.extend((0..=12).rev().map(|part| longest * part / 12));
         leads
     }
 
