@@ -264,7 +264,7 @@ fn soak(plan: &Plan) -> bool {
     proxy.wait("done", long);
 
     let share = |part: usize| (after[part] - before[part]) / (plan.seconds as f64 * 5.0 / 6.0) * 100.0;
-    let mib = |kib: Option<u64>| kib.map_or("?".to_owned(), |kib| format!("{:.1} MiB", kib as f64 / 1024.0));
+    let mib = |kib: Option<u64>| kib.map_or_else(|| "?".to_owned(), |kib| format!("{:.1} MiB", kib as f64 / 1024.0));
     println!("soak on {}: {} sessions, {} s, {} % dropped", plan.runtime, plan.sessions, plan.seconds, plan.drop);
     for (what, shown) in [
         ("sessions opened", format!("{} in {} ms", client.number("opened"), client.number("open"))),

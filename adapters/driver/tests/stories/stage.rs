@@ -94,7 +94,7 @@ impl<'t> Stage<'t> {
     }
 
     /// Puts the clock forward to a recorded time: from one who waits for it to the next.
-    pub(crate) fn advance(&mut self, recorded: u64, under_way: &dyn Fn() -> bool) {
+    pub(crate) fn advance(&self, recorded: u64, under_way: &dyn Fn() -> bool) {
         let target = self.target(recorded);
         self.settle(under_way);
         while let Some(next) = self.time.next().filter(|next| *next <= target) {

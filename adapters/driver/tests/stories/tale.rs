@@ -99,7 +99,7 @@ impl Tale {
             |event: &Event| event.envelope().map(|e| (e.message_id.clone(), e.sequence.as_ref().map(|s| s.number)));
         let alone = self.events.iter().filter(is).all(|event| id(event) == id(first));
         let number = first.envelope().and_then(|envelope| envelope.sequence.as_ref()).map(|sequence| sequence.number);
-        alone.then_some(number.unwrap_or(u64::from(first.number)))
+        alone.then_some(number.unwrap_or_else(|| u64::from(first.number)))
     }
 
     /// Of calls that were made at the same time, that goes first whose message was first.
