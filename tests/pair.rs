@@ -57,9 +57,13 @@ impl Credentials for Paper {
     ) -> Result<usize, CredentialError> {
         self.wrap_key(transport, key, out)
     }
-    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+    fn certificate_name<'o>(
+        &self,
+        certificate: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<CertificateReference<'o>, CredentialError> {
         out[..certificate.len()].copy_from_slice(certificate);
-        Ok(certificate.len())
+        Ok(CertificateReference::SubjectKeyIdentifier(&out[..certificate.len()]))
     }
     fn verify_service_signature(
         &self,

@@ -258,12 +258,28 @@ impl Credentials for CredentialStore {
         Recipient::new(certificate).map_err(|_| CredentialError::Unsupported)?.wrap(transport, key, out)
     }
 
-    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+    fn certificate_name<'o>(
+        &self,
+        certificate: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<CertificateReference<'o>, CredentialError> {
+        use CertificateReference::{Der, IssuerSerial, SubjectKeyIdentifier, ThumbprintSha1};
         let certificate = Certificate::from_der(certificate).map_err(|_| CredentialError::Unsupported)?;
-        let identifier = certificate.subject_key_identifier().ok_or(CredentialError::Unsupported)?;
-        let room = out.get_mut(..identifier.len()).ok_or(CredentialError::Room { needed: identifier.len() })?;
-        room.copy_from_slice(identifier);
-        Ok(identifier.len())
+        let (first, second) = match certificate.name() {
+            IssuerSerial { issuer, serial } => (issuer, serial),
+            SubjectKeyIdentifier(octets) | ThumbprintSha1(octets) | Der(octets) => (octets, &[][..]),
+        };
+        let needed = first.len() + second.len();
+        let room = out.get_mut(..needed).ok_or(CredentialError::Room { needed })?;
+        let (one, other) = room.split_at_mut(first.len());
+        one.copy_from_slice(first);
+        other.copy_from_slice(second);
+        Ok(match certificate.name() {
+            IssuerSerial { .. } => IssuerSerial { issuer: one, serial: other },
+            SubjectKeyIdentifier(_) => SubjectKeyIdentifier(one),
+            ThumbprintSha1(_) => ThumbprintSha1(one),
+            Der(_) => Der(one),
+        })
     }
 
     fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {

@@ -183,18 +183,22 @@ fn a_certificate_without_an_identifier_is_named_by_its_issuer_and_number() {
 fn a_key_is_wrapped_for_whoever_signed_a_request() {
     let service = CredentialStore::new();
     let client = CredentialStore::new().with_own(certificate("client"), key()).unwrap();
-    let (mut wrapped, mut identifier, mut out) = ([0; 512], [0; 64], [0; 64]);
+    let (mut wrapped, mut identifier, mut out) = ([0; 512], [0; 1024], [0; 64]);
     let der = certificate("client");
     for transport in [KeyTransport::RsaOaepMgf1p, KeyTransport::Rsa15] {
         let len = service.wrap_key_for(der.der(), transport, &[9; 24], &mut wrapped).unwrap();
-        let known = service.subject_key_identifier(der.der(), &mut identifier).unwrap();
-        let named = CertificateReference::SubjectKeyIdentifier(&identifier[..known]);
+        let named = service.certificate_name(der.der(), &mut identifier).unwrap();
+        assert!(matches!(named, CertificateReference::SubjectKeyIdentifier(_)));
         assert_eq!(client.unwrap_key(named, transport, &wrapped[..len], &mut out), Ok(24));
         assert_eq!(out[..24], [9; 24]);
     }
+    // Without a SubjectKeyIdentifier it is named by issuer and serial number, as openssl prints them.
     let nameless = certificate("nameless");
-    let unnamed = service.subject_key_identifier(nameless.der(), &mut identifier);
-    assert_eq!(unnamed, Err(CredentialError::Unsupported));
+    assert!(matches!(service.certificate_name(nameless.der(), &mut [0; 8]), Err(CredentialError::Room { .. })));
+    let named = service.certificate_name(nameless.der(), &mut identifier).unwrap();
+    assert!(matches!(named, CertificateReference::IssuerSerial { .. }), "{named:?}");
+    assert!(nameless.is_named_by(named) && !der.is_named_by(named));
+    assert_eq!(service.certificate_name(b"none", &mut identifier), Err(CredentialError::Unsupported));
     assert_eq!(
         service.wrap_key_for(b"no certificate", KeyTransport::Rsa15, &[9; 24], &mut wrapped),
         Err(CredentialError::Unsupported)

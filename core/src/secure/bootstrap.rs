@@ -213,12 +213,11 @@ pub(super) fn seal_certified_answer<B: Backend, C: Credentials + ?Sized>(
     let Answering { binding, order, wall, message } = *answer;
     let mut key = SecretKey::zeroed(binding.key_len()).ok_or(SealError::KeyLength)?;
     entropy.fill(key.as_mut_bytes());
-    let (mut wrapped, mut name) = ([0u8; 512], [0u8; 64]);
+    let (mut wrapped, mut name) = ([0u8; 512], [0u8; 1024]);
     let transport = binding.suite.key_transport();
     let len = credentials.wrap_key_for(recipient, transport, key.as_bytes(), &mut wrapped);
     let wrapped = wrapped.get(..len.map_err(SealError::Credential)?).ok_or(SealError::KeyLength)?;
-    let len = credentials.subject_key_identifier(recipient, &mut name).map_err(SealError::Credential)?;
-    let name = CertificateReference::SubjectKeyIdentifier(name.get(..len).ok_or(SealError::KeyLength)?);
+    let name = credentials.certificate_name(recipient, &mut name).map_err(SealError::Credential)?;
     let signs = Signs(credentials);
     let certificate = credentials.own_certificate().map_err(SealError::Credential)?;
     let timestamp = binding.timestamp(wall, ids);

@@ -198,12 +198,16 @@ pub trait Credentials {
         Err(CredentialError::Unsupported)
     }
 
-    /// How a message names a client's certificate (DER) under WSS 1.0 without carrying it: the octets of its
-    /// SubjectKeyIdentifier, written to `out`. Returns their number.
+    /// How a message names a client's certificate (DER) under WSS 1.0 without carrying it: by its SubjectKeyIdentifier or, without
+    /// one, by issuer and serial number. The octets of the name are written to `out`, which has room for a kibibyte.
     ///
     /// # Errors
-    /// [`CredentialError::Unsupported`] when it has none.
-    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
+    /// [`CredentialError::Unsupported`] when it is no certificate, [`CredentialError::Room`].
+    fn certificate_name<'o>(
+        &self,
+        certificate: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<CertificateReference<'o>, CredentialError> {
         let _ = (certificate, out);
         Err(CredentialError::Unsupported)
     }

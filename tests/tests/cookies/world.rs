@@ -79,8 +79,12 @@ impl Credentials for Keys {
     ) -> Result<usize, CredentialError> {
         self.paper.wrap_key_for(recipient, transport, key, out)
     }
-    fn subject_key_identifier(&self, certificate: &[u8], out: &mut [u8]) -> Result<usize, CredentialError> {
-        self.paper.subject_key_identifier(certificate, out)
+    fn certificate_name<'o>(
+        &self,
+        certificate: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<CertificateReference<'o>, CredentialError> {
+        self.paper.certificate_name(certificate, out)
     }
     fn own_certificate(&self) -> Result<OwnCertificate<'_>, CredentialError> {
         self.paper.own_certificate()
