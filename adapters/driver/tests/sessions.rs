@@ -3,16 +3,17 @@
 
 use soap_session_core::lifetime::{CommunicationState, Timeouts};
 use soap_session_core::secure::UserCredential;
+use soap_session_core::service::{Contract, Operation, SessionMode};
 use soap_session_credentials::{Certificate, CredentialStore, KeyRing, PrivateKey};
 use soap_session_driver::{
     Answer, Binding, Call, CallError, Client, ClientCredentialType, ClientOptions, Fault, Runtime, SecurityMode,
-    Server, ServerOptions, service_fn,
+    Server, ServerOptions, Service, SessionId, service_fn,
 };
 use soap_session_smol::Smol;
 use soap_session_tokio::Tokio;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 fn key_file(name: &str) -> PathBuf {
@@ -110,6 +111,74 @@ async fn session<R: Runtime + Default>(mut binding: Binding) {
     let _ = stop.send(());
     served.await.unwrap();
     assert_eq!(watch.sessions(), 0);
+}
+
+/// Hears, and says nothing.
+struct Listener(Contract<'static>, Arc<Mutex<Vec<String>>>);
+
+impl Service for Listener {
+    type Instance = ();
+
+    fn contract(&self) -> &Contract<'_> {
+        &self.0
+    }
+
+    fn instance(&self, _: Option<&SessionId>) {}
+
+    async fn call(&self, (): &(), call: Call) -> Answer {
+        self.1.lock().unwrap().push(String::from_utf8_lossy(&call.body).into_owned());
+        Answer::Nothing
+    }
+}
+
+/// A contract without replies: a reliable session then has one sequence, and a message is sent once the window has it.
+async fn one_way<R: Runtime + Default>(mut binding: Binding) {
+    const TELL: &[Operation<'static>] = &[Operation::new("Tell", "urn:tell").one_way()];
+    let patience = Some(Duration::from_secs(10));
+    binding.timeouts = Timeouts { open: patience, close: patience, send: patience, ..binding.timeouts };
+    // Messages go over several connections and overtake each other: one that came too early is sent again at once.
+    binding.reliable_settings().unwrap().transmission.fast_retransmission = Some(1);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let contract = Contract { name: "Tell", session_mode: SessionMode::Required, callbacks: false, operations: TELL };
+    let options = ServerOptions::new(binding.clone()).with_credentials(service_store());
+    let listener = Listener(contract, Arc::clone(&heard));
+    let server = Server::<R, _>::bind("127.0.0.1:0".parse().unwrap(), options, listener).await.unwrap();
+    let url = format!("http://{}/tell", server.local_addr().unwrap());
+    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
+    let (tell, served) = futures_channel::oneshot::channel::<()>();
+    R::default().spawn(async move {
+        server
+            .serve(async {
+                let _ = stopped.await;
+            })
+            .await;
+        let _ = tell.send(());
+    });
+    let options = ClientOptions::new(binding).with_credentials(client_store()).one_way_contract();
+    let client = Client::<R>::connect(&url, options).await.unwrap();
+    let said: Vec<String> = (0..20).map(|n| format!("<Tell xmlns=\"urn:t\">{n}</Tell>")).collect();
+    for text in &said {
+        client.notify("urn:tell", text.clone()).await.unwrap();
+    }
+    client.close().await.unwrap();
+    client.finished().await;
+    // The close has waited until every message had arrived, and not until the last had been run.
+    let until = R::default().now() + Duration::from_secs(10);
+    while heard.lock().unwrap().len() < said.len() && R::default().now() < until {
+        R::default().sleep_until(R::default().now() + Duration::from_millis(5)).await;
+    }
+    assert_eq!(*heard.lock().unwrap(), said);
+    let _ = stop.send(());
+    served.await.unwrap();
+}
+
+#[test]
+fn one_way_contracts() {
+    for binding in [Binding::ws_http(), Binding::ws2007_http()] {
+        let binding = binding.with_reliable_session(true).unwrap();
+        on_tokio(one_way::<Tokio>(binding.clone()));
+        on_smol(one_way::<Smol>(binding));
+    }
 }
 
 fn on_tokio(test: impl Future<Output = ()> + Send + 'static) {

@@ -141,6 +141,11 @@ impl<P: Outgoing, E: Entropy, const WINDOW: usize, const RANGES: usize, const EX
         }
     }
 
+    /// How messages travel.
+    pub const fn shape(&self) -> Shape {
+        self.common.shape
+    }
+
     /// Binds the session to a secure conversation: the CreateSequence names its token by this `SecurityTokenReference`.
     /// Say it before [`open`](Self::open). `false` if it is longer than 512 bytes.
     pub fn bind(&mut self, token_reference: &[u8]) -> bool {

@@ -12,7 +12,7 @@ use super::protection::{
 };
 use super::seal::seal;
 use super::session_keys::KeyPair;
-use super::{CertificateReference, CredentialError, Credentials, ProtectionOrder, Refusal, SessionMessage};
+use super::{CredentialError, Credentials, ProtectionOrder, Refusal, SessionMessage};
 use crate::chance::Entropy;
 use crate::crypto::{AsymmetricSignature, Backend, SecretKey};
 use crate::time::UnixMillis;

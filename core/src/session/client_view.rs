@@ -4,7 +4,7 @@ use super::client::SessionClient;
 use crate::chance::Entropy;
 use crate::crypto::Backend;
 use crate::exchange::Outgoing;
-use crate::reliable::{ReliableTimers, RmVersion, SendRefused, Ticket, Told};
+use crate::reliable::{ReliableTimers, RmVersion, SendRefused, Shape, Ticket, Told};
 use crate::time::{Deadline, Duration, Instant};
 use crate::xml::Limits;
 
@@ -18,6 +18,11 @@ where
     /// The version of WS-ReliableMessaging.
     pub const fn version(&self) -> RmVersion {
         self.versions.reliable
+    }
+
+    /// How messages travel.
+    pub const fn shape(&self) -> Shape {
+        self.reliable.shape()
     }
 
     /// Reader quotas and the greatest message.

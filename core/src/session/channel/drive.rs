@@ -10,6 +10,7 @@ use crate::exchange::Outgoing;
 use crate::lifetime::{CommunicationState, TimerName};
 use crate::secure::{Credentials, Failure};
 use crate::time::{Deadline, Instant};
+use heapless::Vec;
 
 impl<
     P: Outgoing,
@@ -100,16 +101,29 @@ impl<
         if !open {
             return;
         }
+        let unanswered = self.stack.is_one_way();
+        let mut sent: Vec<Handle, CALLS> = Vec::new();
         for call in self.calls.iter_mut().filter(|call| call.is_pending()) {
             let Some(message) = call.message.take() else { continue };
             match self.stack.send(now, message, left(call.until.remaining(now))) {
-                Ok(handle) => call.handle = Some(handle),
+                Ok(handle) => {
+                    call.handle = Some(handle);
+                    if unanswered {
+                        // As many as there are calls.
+                        let _ = sent.push(handle);
+                    }
+                }
                 Err((message, NotTaken::Later)) => {
                     call.message = Some(message);
-                    return;
+                    break;
                 }
                 Err((_, NotTaken::Never(error))) => call.outcome = Some(Err(error)),
             }
+        }
+        // WCF's one-way channel returns once the transfer window has the message: whether it arrives is the session's business, and
+        // its close waits for that.
+        for handle in sent {
+            self.accepted(handle);
         }
     }
 

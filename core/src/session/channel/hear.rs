@@ -85,7 +85,7 @@ impl<
         }
     }
 
-    fn accepted(&mut self, handle: Handle) {
+    pub(super) fn accepted(&mut self, handle: Handle) {
         let Some(index) = self.index_of(handle) else { return };
         let one_way = self.calls.get(index).is_some_and(|call| !call.operation.two_way);
         if !one_way {

@@ -10,7 +10,7 @@ use crate::crypto::Backend;
 use crate::exchange::{Exchange, Outgoing};
 use crate::lifetime::{Timer, TimerEffect, TimerName};
 use crate::reliable::{
-    Heard, Identifier, ReliableTimers, RmVersion, SendRefused, SessionError, SessionPhase, Ticket, Told,
+    Heard, Identifier, ReliableTimers, RmVersion, SendRefused, SessionError, SessionPhase, Shape, Ticket, Told,
 };
 use crate::secure::{Credentials, Failure, Initiator, InitiatorAction, InitiatorPhase, Received};
 use crate::time::{Deadline, Duration, Instant};
@@ -113,6 +113,11 @@ impl<
             Self::Plain(_) | Self::OneShot(_) | Self::Secure(_) => false,
             Self::Reliable(_) => true,
         }
+    }
+
+    /// Is it a reliable session without replies, on which nothing answers a message but its acknowledgement?
+    pub(super) fn is_one_way(&self) -> bool {
+        matches!(self, Self::Reliable(client) if client.shape() == Shape::OneWay)
     }
 
     pub(super) const fn limits(&self) -> &Limits {
