@@ -262,8 +262,8 @@ impl Wrapped {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop")]
     extern crate std;
 
     use super::*;
