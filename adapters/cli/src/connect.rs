@@ -2,14 +2,13 @@
 
 use crate::options::{BindingArgs, ClientArgs, duration, version};
 use crate::serve::{accepted_action, interrupted, listen_address, say};
-use crate::trouble::{EXIT_CODES, Exit, Trouble};
+use crate::trouble::{EXIT_CODES, Exit, Trouble, run};
 use clap::Args;
 use soap_session_core::lifetime::CommunicationState;
 use soap_session_core::soap::{FaultCode, SoapVersion};
 use soap_session_tokio::http::{HttpRequest, HttpResponse, HttpServer, Limits};
 use soap_session_tokio::{CallError, Client, ClientOptions, Fault, Observer, PlainEnvelope, Tokio};
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,15 +54,7 @@ pub struct ConnectArgs {
 impl ConnectArgs {
     /// Serves until it is interrupted. What went wrong is told on the standard error.
     pub fn run(&self) -> Exit {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let served = runtime.map_err(Trouble::other).and_then(|runtime| runtime.block_on(self.serve()));
-        match served {
-            Ok(()) => Exit::Done,
-            Err(trouble) => {
-                let _ = writeln!(io::stderr(), "connect: {trouble}");
-                trouble.exit
-            }
-        }
+        run("connect", async { self.serve().await.map(|()| Exit::Done) })
     }
 
     async fn serve(&self) -> Result<(), Trouble> {

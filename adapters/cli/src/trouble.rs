@@ -7,6 +7,7 @@ use soap_session_core::soap::fault::KnownFault;
 use soap_session_tokio::http::HttpError;
 use soap_session_tokio::{BindingError, CallError, CloseError, Failed, NewError, ServeError, Transport};
 use std::fmt;
+use std::io::{self, Write as _};
 
 /// What `--help` says of them.
 pub const EXIT_CODES: &str = "\
@@ -98,6 +99,16 @@ impl Trouble {
     fn of(exit: Exit, error: &dyn fmt::Display) -> Self {
         Self { exit, text: error.to_string() }
     }
+}
+
+/// Runs a job on Tokio, to its end. What went wrong is told on the standard error.
+pub(crate) fn run(command: &str, job: impl Future<Output = Result<Exit, Trouble>>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = runtime.map_err(Trouble::other).and_then(|runtime| runtime.block_on(job));
+    done.unwrap_or_else(|trouble| {
+        let _ = writeln!(io::stderr(), "{command}: {trouble}");
+        trouble.exit
+    })
 }
 
 impl fmt::Display for Trouble {

@@ -2,6 +2,7 @@
 
 use crate::fault::meant;
 use bytes::{BufMut, Bytes, BytesMut};
+use soap_session_core::session::Message;
 use soap_session_core::xml::{Error, Limits, Reader, Scope, Span, Token};
 
 /// The content of a body as XML that stands for itself: prefixes that it uses and that were declared around it are declared in
@@ -50,6 +51,13 @@ fn declare(message: &[u8], body: Span, scope: &Scope, around: &[(&[u8], &[u8])])
     }
     out.put(Span::new(written, body.end).of(message));
     Ok(out.freeze())
+}
+
+/// The namespace and the name of the first header block that must be understood; both empty if it is not found again.
+pub(crate) fn marked_block(message: &Message, bytes: &[u8]) -> Option<(String, String)> {
+    message.must_understand?;
+    let name = message.not_understood(bytes);
+    Some(name.map(|name| (name.namespace.to_owned(), name.local.to_owned())).unwrap_or_default())
 }
 
 /// Does `prefix:` stand in it, and not at the end of a longer name?

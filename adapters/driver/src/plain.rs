@@ -1,6 +1,6 @@
 //! Envelopes with nothing above SOAP, for who stands between a plain service or client and a session: gateways.
 
-use crate::body::standalone;
+use crate::body::{marked_block, standalone};
 use crate::fault::Fault;
 use bytes::Bytes;
 use soap_session_core::session::{Message, Wording};
@@ -30,15 +30,12 @@ impl PlainEnvelope {
         let read = PlainMessage::read(message, soap, None, limits)?;
         let body = standalone(message, read.body, &read.body_scope);
         let PlainMessage { action, message_id, relates_to, body: place, body_scope, must_understand, fault } = read;
-        let marked = must_understand.is_some();
         let read = Message { action, message_id, relates_to, body: place, body_scope, must_understand };
-        let name = read.not_understood(message);
-        let name = name.map(|name| (name.namespace.to_owned(), name.local.to_owned()));
         Ok(Self {
             fault: if fault { Fault::read(message, &read) } else { None },
             body,
             is_fault: fault,
-            must_understand: marked.then(|| name.unwrap_or_default()),
+            must_understand: marked_block(&read, message),
         })
     }
 

@@ -351,12 +351,12 @@ impl<P: Outgoing> Idle<P> {
         Deadline::At(self.last_heard.after(settings.inactivity_timeout))
     }
 
-    /// Until when there is nothing to do.
     /// From now on the session is bound to this token.
     pub(super) fn rebind(&mut self, token: Name) {
         self.token = Some(token);
     }
 
+    /// Until when there is nothing to do.
     pub(super) fn timers(&self, settings: &ReliableSettings) -> ReliableTimers {
         if self.phase.is_over() {
             return ReliableTimers::NONE;

@@ -12,13 +12,12 @@ pub(crate) use args::address as listen_address;
 pub(crate) use told::say;
 
 use crate::options::version;
-use crate::trouble::{Exit, Trouble};
+use crate::trouble::{Exit, Trouble, run};
 use calculator::Calculator;
 use echo::Echo;
 use gateway::Gateway;
 use soap_session_core::throttle::Throttle;
 use soap_session_tokio::{Server, ServerOptions, Service, Watch};
-use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 use told::{Faults, Told};
@@ -29,15 +28,7 @@ const LOOK: Duration = Duration::from_millis(500);
 impl ServeArgs {
     /// Serves until it is interrupted. What went wrong is told on the standard error.
     pub fn run(&self) -> Exit {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let served = runtime.map_err(Trouble::other).and_then(|runtime| runtime.block_on(self.serve()));
-        match served {
-            Ok(()) => Exit::Done,
-            Err(trouble) => {
-                let _ = writeln!(io::stderr(), "serve: {trouble}");
-                trouble.exit
-            }
-        }
+        run("serve", async { self.serve().await.map(|()| Exit::Done) })
     }
 
     async fn serve(&self) -> Result<(), Trouble> {

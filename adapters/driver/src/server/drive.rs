@@ -8,7 +8,7 @@ use super::service::{Answer, Call, Service, SessionId};
 use super::shard::{Due, Held, Shard, State};
 use super::telemetry::{self, RunningCall, ThrottleGauges};
 use crate::Runtime;
-use crate::body::standalone;
+use crate::body::{marked_block, standalone};
 use crate::clock::Clock;
 use crate::group::Group;
 use crate::http::{HttpRequest, HttpResponse};
@@ -22,7 +22,7 @@ use soap_session_core::door::{Census, Door, Entry, NameSlot, Outcome, Route, Rou
 use soap_session_core::exchange::Exchange;
 use soap_session_core::secure::{Credentials, Misuse};
 use soap_session_core::service::{
-    AbortReason, CallId, Called, Dispatch, DispatchFault, HostAction, InstanceId, Listener, ServiceHost,
+    AbortReason, CATCH_ALL, CallId, Called, Dispatch, DispatchFault, HostAction, InstanceId, Listener, ServiceHost,
 };
 use soap_session_core::session::{
     CallAnswer, Delivered, Disposed, Kept, LayerAction, LayerHeard, Order, Owner, ServiceLayer,
@@ -215,10 +215,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     let action = if told.is_empty() { action.unwrap_or_default().to_owned() } else { told };
                     let body = standalone(&message, place.body, &place.body_scope);
                     // Services see bodies, and understand no header.
-                    let block = place.must_understand.map(|_| {
-                        let name = place.not_understood(&message);
-                        name.map(|name| (name.namespace.to_owned(), name.local.to_owned())).unwrap_or_default()
-                    });
+                    let block = marked_block(&place, &message);
                     state.kept.insert(kept, Held { action, body, two_way, block });
                 }
                 Ok(LayerHeard::Other(_)) => {}
@@ -406,8 +403,10 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     fn called(&self, held: &Held) -> Option<Called> {
         let contract = self.service.contract();
         let called = contract.called(held.action.as_bytes())?;
-        let any =
-            contract.operations.get(usize::from(called.operation)).is_some_and(|operation| operation.action == "*");
+        let any = contract
+            .operations
+            .get(usize::from(called.operation))
+            .is_some_and(|operation| operation.action == CATCH_ALL);
         Some(if any { Called { two_way: held.two_way, ..called } } else { called })
     }
 
@@ -431,8 +430,8 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     ) -> Job<R, S> {
         let Dispatch { call, instance, called, message: kept, .. } = dispatch;
         let instance = Arc::clone(host.instances.entry(instance).or_default());
-        let session = state.endpoint.session_id(kept.owner);
-        let session = state.sessions.get(&kept.owner).cloned().flatten().filter(|_| session.is_some());
+        // Told when it was bound, if the service sees sessions.
+        let session = state.sessions.get(&kept.owner).cloned().flatten();
         let held = state.kept.get(&kept);
         let told = state.telemetry.called(kept, called.two_way, held.map(|held| &*held.action));
         let under_way = UnderWay { shared: Arc::clone(self), number, call, kept, answered: false, told };

@@ -3,7 +3,7 @@
 use crate::body::text_of;
 use crate::fault::Fault;
 use bytes::Bytes;
-use soap_session_core::service::{Contract, Operation};
+use soap_session_core::service::{CATCH_ALL, Contract, Operation};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct ServiceFn<F>(F);
 
 /// WCF's catch-all operation, which takes what no other takes.
-const ANY: &[Operation<'static>] = &[Operation::new("Any", "*")];
+pub(super) const ANY: &[Operation<'static>] = &[Operation::new("Any", CATCH_ALL)];
 const ANY_CONTRACT: Contract<'static> = Contract {
     name: "Any",
     session_mode: soap_session_core::service::SessionMode::Allowed,

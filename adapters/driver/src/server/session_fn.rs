@@ -1,12 +1,11 @@
 //! A service with a state for each session, in one line.
 
-use super::service::{Answer, Call, Service, SessionId};
-use soap_session_core::service::{CATCH_ALL, Contract, Operation, SessionMode};
+use super::service::{ANY, Answer, Call, Service, SessionId};
+use soap_session_core::service::{Contract, SessionMode};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-const ANY: &[Operation<'static>] = &[Operation::new("Any", CATCH_ALL)];
 const CONTRACT: Contract<'static> =
     Contract { name: "AnySession", session_mode: SessionMode::Required, callbacks: false, operations: ANY };
 

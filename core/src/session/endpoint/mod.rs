@@ -11,6 +11,7 @@
 //! `poll`, where the cryptography is, do without the host. So the sessions of a service may be spread over as many endpoints
 //! as it has cores, with one host and its permits for all.
 
+mod datagrams;
 mod layer;
 mod one_shot;
 mod plain;

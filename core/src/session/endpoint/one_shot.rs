@@ -1,6 +1,7 @@
 //! One-shot message security as a layer: no sessions, one channel, every message protected by itself.
 
 use super::super::heard::message_in;
+use super::datagrams::Datagrams;
 use super::layer::{Delivered, Kept, LayerAction, LayerHeard, Owner, ServiceLayer, Wording};
 use crate::chance::{Chance, Entropy};
 use crate::crypto::{Backend, RustCrypto};
@@ -11,7 +12,6 @@ use crate::service::AbortReason;
 use crate::soap::fault::FaultForm;
 use crate::time::{Deadline, Instant};
 use heapless::Vec;
-use heapless::deque::Deque;
 
 /// What an exchange gets.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,8 +44,7 @@ struct Open<P> {
 pub struct OneShotLayer<P, E = Chance, const EXCHANGES: usize = 16, const REPLAY: usize = 1024, B = RustCrypto> {
     service: OneShotService<E, REPLAY, B>,
     wording: Wording,
-    accepted: bool,
-    inbox: Deque<Exchange, EXCHANGES>,
+    inbox: Datagrams<EXCHANGES>,
     open: Vec<Open<P>, EXCHANGES>,
 }
 
@@ -64,7 +63,7 @@ impl<P: Outgoing, E: Entropy + Clone, const EXCHANGES: usize, const REPLAY: usiz
             language: service.settings().language,
             addressed: true,
         };
-        Self { service, wording, accepted: false, inbox: Deque::new(), open: Vec::new() }
+        Self { service, wording, inbox: Datagrams::new(), open: Vec::new() }
     }
 
     /// The machine, to be read.
@@ -115,8 +114,7 @@ impl<P: Outgoing, E: Entropy + Clone, const EXCHANGES: usize, const REPLAY: usiz
                 let two_way = owed.reply();
                 // Room was seen above.
                 let _ = self.open.push(Open { exchange: from, owed, answer: Answer::Application });
-                let _ = self.inbox.push_back(from);
-                let kept = Kept { owner: Owner::Datagram, number: u64::from(from.0) };
+                let kept = self.inbox.push(from);
                 Ok(LayerHeard::Message(Delivered { kept, message: message_in(&opened), two_way }))
             }
             OneShotIncoming::Refused { refusal, owed } => {
@@ -160,15 +158,11 @@ impl<P: Outgoing, E: Entropy + Clone, const EXCHANGES: usize, const REPLAY: usiz
     }
 
     fn accept(&mut self) -> Option<Owner> {
-        // One channel, as soon as there is a message.
-        let first = !self.accepted && !self.inbox.is_empty();
-        self.accepted |= first;
-        first.then_some(Owner::Datagram)
+        self.inbox.accept()
     }
 
     fn take(&mut self, _: Instant, owner: Owner) -> Option<Kept> {
-        let exchange = self.inbox.pop_front()?;
-        Some(Kept { owner, number: u64::from(exchange.0) })
+        self.inbox.take(owner)
     }
 
     fn reply(&mut self, _: Instant, kept: Kept, reply: P) -> Result<(), P> {

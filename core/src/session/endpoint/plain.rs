@@ -1,6 +1,7 @@
 //! Plain messages as a layer: no sessions, one channel.
 
 use super::super::heard::Message;
+use super::datagrams::Datagrams;
 use super::layer::{Delivered, Kept, LayerAction, LayerHeard, Owner, ServiceLayer, Wording};
 use crate::exchange::{Exchange, Outgoing};
 use crate::lifetime::Timer;
@@ -11,7 +12,6 @@ use crate::soap::{AddressingVersion, HeaderBlock, PlainMessage, SoapError, SoapV
 use crate::time::{Deadline, Instant};
 use crate::xml::Limits;
 use heapless::Vec;
-use heapless::deque::Deque;
 
 /// The longest `MessageID` that is taken.
 const MESSAGE_ID: usize = 256;
@@ -46,15 +46,14 @@ pub struct PlainLayer<P, const EXCHANGES: usize = 16> {
     addressing: Option<AddressingVersion>,
     limits: Limits,
     language: &'static str,
-    accepted: bool,
-    inbox: Deque<Exchange, EXCHANGES>,
+    inbox: Datagrams<EXCHANGES>,
     open: Vec<Open<P>, EXCHANGES>,
 }
 
 impl<P: Outgoing, const EXCHANGES: usize> PlainLayer<P, EXCHANGES> {
     /// A layer for messages of these versions.
     pub const fn new(soap: SoapVersion, addressing: Option<AddressingVersion>, limits: Limits) -> Self {
-        Self { soap, addressing, limits, language: "en-US", accepted: false, inbox: Deque::new(), open: Vec::new() }
+        Self { soap, addressing, limits, language: "en-US", inbox: Datagrams::new(), open: Vec::new() }
     }
 
     /// `xml:lang` of fault reasons. WCF writes its culture; the invariant culture is the empty string.
@@ -116,10 +115,9 @@ impl<P: Outgoing, const EXCHANGES: usize> ServiceLayer<P> for PlainLayer<P, EXCH
         let two_way = self.addressing.is_none() || !message_id.is_empty();
         // Room was seen above.
         let _ = self.open.push(Open { exchange: from, message_id, answer: Answer::Application });
-        let _ = self.inbox.push_back(from);
+        let kept = self.inbox.push(from);
         let PlainMessage { action, message_id, relates_to, body, body_scope, must_understand, .. } = read;
         let message = Message { action, message_id, relates_to, body, body_scope, must_understand };
-        let kept = Kept { owner: Owner::Datagram, number: u64::from(from.0) };
         Ok(LayerHeard::Message(Delivered { kept, message, two_way }))
     }
 
@@ -157,15 +155,11 @@ impl<P: Outgoing, const EXCHANGES: usize> ServiceLayer<P> for PlainLayer<P, EXCH
     }
 
     fn accept(&mut self) -> Option<Owner> {
-        // One channel, as soon as there is a message.
-        let first = !self.accepted && !self.inbox.is_empty();
-        self.accepted |= first;
-        first.then_some(Owner::Datagram)
+        self.inbox.accept()
     }
 
     fn take(&mut self, _: Instant, owner: Owner) -> Option<Kept> {
-        let exchange = self.inbox.pop_front()?;
-        Some(Kept { owner, number: u64::from(exchange.0) })
+        self.inbox.take(owner)
     }
 
     fn reply(&mut self, _: Instant, kept: Kept, reply: P) -> Result<(), P> {
