@@ -135,6 +135,8 @@ pub struct SessionPair {
     pub wire: Vec<(bool, Vec<u8>)>,
     /// Messages that were copies to their receiver.
     pub duplicates: u32,
+    /// Does the service's application take no messages now?
+    pub busy: bool,
     /// What becomes of the next messages.
     pub fate: Box<dyn FnMut(bool, usize) -> Fate>,
     sent: usize,
@@ -193,6 +195,7 @@ impl SessionPair {
             service_told: Vec::new(),
             wire: Vec::new(),
             duplicates: 0,
+            busy: false,
             fate: Box::new(|_, _| Fate::Arrives),
             sent: 0,
             arrived: 0,
@@ -414,7 +417,7 @@ impl SessionPair {
     /// The service's application: accepts, takes, echoes. The client's takes, too.
     fn application(&mut self) {
         while self.service.accept().is_some() {}
-        let ids: Vec<ReliableSessionId> = self.kept.keys().map(|(id, _)| *id).collect();
+        let ids: Vec<ReliableSessionId> = self.kept.keys().map(|(id, _)| *id).filter(|_| !self.busy).collect();
         for id in ids {
             while let Some(number) = self.service.take(self.now, id) {
                 let kept = self.kept.remove(&(id, number)).expect("the message was kept");

@@ -253,3 +253,90 @@ fn a_message_that_cannot_be_written_ends_the_session_with_the_reason() {
     assert_eq!(pair.client.error(), Some(SessionError::Unsendable));
     assert!(pair.run_until(20, |pair| pair.client.is_over()));
 }
+
+/// As in WCF, where the end of the conversation is no error to a session of which everything has come, and the answer to Cancel is
+/// written when the service's channel closes.
+#[test]
+fn what_has_arrived_is_taken_before_the_cancellation_is_confirmed() {
+    for version in RmVersion::ALL {
+        let mut pair = SessionPair::new(Shape::OneWay, &settings(version), Some(&binding()), 3);
+        pair.open();
+        pair.busy = true;
+        let said: Vec<String> = (0..3).map(|n| format!("<n xmlns=\"urn:secret\">{n}</n>")).collect();
+        for body in &said {
+            pair.send(Letter::one_way("urn:n/Tell", body)).expect("room");
+        }
+        pair.run();
+        pair.client.close(pair.now).expect("an open session");
+        pair.run();
+        let cancels =
+            |pair: &SessionPair| pair.wire.iter().filter(|(_, b)| text(b).contains("/RST/SCT/Cancel<")).count();
+        assert_eq!(cancels(&pair), 1, "the client has said its last");
+        assert!(!pair.client.is_over() && pair.taken.is_empty(), "{}", pair.story());
+        assert_eq!((pair.service.sessions(), pair.service.conversations()), (1, 1));
+        pair.busy = false;
+        pair.run();
+        assert_eq!(pair.taken.iter().map(|kept| &kept.body).collect::<Vec<_>>(), said.iter().collect::<Vec<_>>());
+        assert!(pair.client.is_over() && pair.closed_well(), "{}", pair.story());
+        assert_eq!((pair.service.sessions(), pair.service.conversations()), (0, 0));
+        assert_eq!(pair.service_told.last(), Some(&Told::Closed));
+        assert_eq!(cancels(&pair), 1);
+    }
+}
+
+/// The answer to a cancellation is lost while it waits: nothing is left of the conversation all the same.
+#[test]
+fn a_cancellation_that_nobody_waits_for_leaves_nothing() {
+    let mut pair = SessionPair::new(Shape::OneWay, &settings(RmVersion::V11), Some(&binding()), 3);
+    pair.open();
+    pair.busy = true;
+    pair.send(Letter::one_way("urn:n/Tell", "<n xmlns=\"urn:secret\">1</n>")).expect("room");
+    pair.run();
+    pair.client.close(pair.now).expect("an open session");
+    pair.run();
+    for exchange in 0..32 {
+        pair.service.exchange_failed(Exchange(exchange));
+    }
+    pair.busy = false;
+    pair.run();
+    assert_eq!((pair.taken.len(), pair.service.sessions(), pair.service.conversations()), (1, 0, 0));
+}
+
+#[test]
+fn a_cancellation_before_everything_has_arrived_breaks_the_session() {
+    for version in RmVersion::ALL {
+        let mut pair = opened(Shape::RequestReply, version);
+        let mut stranger = Stranger::meet(&mut pair);
+        let mut own = [0; 512];
+        let len = stranger.machine.write_token_reference(&mut own).expect("a token");
+        let body = FrameBody::CreateSequence {
+            acks_to: AddressingVersion::Wsa10.anonymous().as_bytes(),
+            offer: Some((
+                &Identifier::new(b"urn:uuid:11111111-0000-4000-8000-000000000000").expect("an identifier"),
+                IncompleteSequenceBehavior::DiscardFollowingFirstGap,
+            )),
+            token_reference: Some(&own[..len]),
+        };
+        let uses_sequence_str = version == RmVersion::V11;
+        let heard =
+            stranger.says(&mut pair, version, &Frame { uses_sequence_str, ..frame(RmAction::CreateSequence, body) });
+        assert!(matches!(heard, ServiceHeard::Session { session: Some(_), .. }), "{heard:?}");
+        stranger.hears(&mut pair);
+        assert!(pair.service.accept().is_some());
+        assert_eq!((pair.service.sessions(), pair.service.conversations()), (2, 2));
+        stranger.machine.close().expect("an open conversation");
+        let mut out = vec![0; 32_768];
+        let polled = stranger.machine.poll(pair.now, &stranger.paper, &mut out).expect("a cancellation");
+        let InitiatorAction::Transmit { message, .. } = polled else { panic!("no request: {polled:?}") };
+        let mut request = message.to_vec();
+        pair.service.receive(pair.now, Exchange(2000), &stranger.paper, &mut request).expect("room");
+        pair.run();
+        assert_eq!(pair.service_told.last(), Some(&Told::Ended(SessionError::Lower)));
+        assert_eq!(
+            (pair.service.sessions(), pair.service.conversations()),
+            (1, 1),
+            "the other one has nothing to do with it"
+        );
+        assert!(pair.close() && pair.closed_well());
+    }
+}

@@ -175,9 +175,12 @@ async fn one_way<R: Runtime + Default>(mut binding: Binding) {
 #[test]
 fn one_way_contracts() {
     for binding in [Binding::ws_http(), Binding::ws2007_http()] {
-        let binding = binding.with_reliable_session(true).unwrap();
-        on_tokio(one_way::<Tokio>(binding.clone()));
-        on_smol(one_way::<Smol>(binding));
+        let secured = binding.clone().with_security(MESSAGE, ClientCredentialType::None).unwrap();
+        for binding in [binding, secured] {
+            let binding = binding.with_reliable_session(true).unwrap();
+            on_tokio(one_way::<Tokio>(binding.clone()));
+            on_smol(one_way::<Smol>(binding));
+        }
     }
 }
 

@@ -497,8 +497,9 @@ impl<
         }
     }
 
-    /// The secure conversation of this token is over, and so are the sessions that were bound to it. There is nobody to tell.
-    pub fn lower_failed(&mut self, token: Option<&Identifier>) {
+    /// The client ended the secure conversation of this token. Of the sessions that are bound to it those go on of which everything
+    /// has arrived, until their application closes; the others fail. There is nobody to tell.
+    pub fn lower_ended(&mut self, token: Option<&Identifier>) {
         let token = token.map(Identifier::as_bytes);
         for index in 0..self.sessions.len() {
             if self.sessions.get(index).is_none_or(|session| !session.is_bound_to(token)) {
@@ -508,7 +509,7 @@ impl<
                 Some(idle) => idle.fault(SessionError::Lower, false),
                 None => {
                     if let Some(session) = self.sessions.wake(index) {
-                        session.lower_failed();
+                        session.lower_ended();
                     }
                 }
             }

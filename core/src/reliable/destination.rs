@@ -239,12 +239,14 @@ impl<const WINDOW: usize, const RANGES: usize> Destination<WINDOW, RANGES> {
         self.ranges.contains(next) && self.silent != Some(next)
     }
 
+    /// Has everything arrived?
+    pub(super) const fn has_all(&self) -> bool {
+        matches!(self.phase, DestinationPhase::Complete | DestinationPhase::Ended)
+    }
+
     /// Has everything arrived and been taken?
     pub(super) fn is_finished(&self) -> bool {
-        match self.phase {
-            DestinationPhase::Open | DestinationPhase::LastKnown => false,
-            DestinationPhase::Complete | DestinationPhase::Ended => !self.has_next(),
-        }
+        self.has_all() && !self.has_next()
     }
 
     /// An acknowledgement is due at `at`, if none goes out before (duplex).

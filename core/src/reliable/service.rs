@@ -7,7 +7,7 @@ use super::destination::Destination;
 use super::frame::Frame;
 use super::identifier::Identifier;
 use super::outbound::{Outbound, OutboundWant};
-use super::phase::{DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
+use super::phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourcePhase};
 use super::ranges::Range;
 use super::reason::{SendRefused, SessionError};
 use super::settings::ReliableSettings;
@@ -333,8 +333,13 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         self.drop_exchanges();
     }
 
-    /// The layer below failed for good.
-    pub fn lower_failed(&mut self) {
+    /// The client ended the layer below. A session of which everything has arrived stays until its application has had it and
+    /// closes; any other one fails.
+    pub fn lower_ended(&mut self) {
+        if let Some(inbound) = self.common.inbound.as_mut().filter(|inbound| inbound.has_all()) {
+            inbound.step(DestinationEvent::Terminate);
+            return;
+        }
         self.common.fault(SessionError::Lower, false);
         self.drop_exchanges();
     }
@@ -443,7 +448,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
         if late && let Some(inbound) = &mut common.inbound {
             match inbound.phase {
                 DestinationPhase::Open | DestinationPhase::LastKnown => failed = true,
-                DestinationPhase::Complete => inbound.step(super::phase::DestinationEvent::Terminate),
+                DestinationPhase::Complete => inbound.step(DestinationEvent::Terminate),
                 DestinationPhase::Ended => {}
             }
         }

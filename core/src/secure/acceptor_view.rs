@@ -1,6 +1,8 @@
 //! What a service's conversations show of their timers.
 
 use super::acceptor::Acceptor;
+use super::phase::AcceptorPhase;
+use super::server_session::SessionId;
 use crate::time::Deadline;
 
 impl<P, E, const SESSIONS: usize, const EXCHANGES: usize, const REPLAY: usize, B>
@@ -9,5 +11,10 @@ impl<P, E, const SESSIONS: usize, const EXCHANGES: usize, const REPLAY: usize, B
     /// When tokens that were issued and never used are swept next; `Never` while there are none.
     pub const fn sweep_at(&self) -> Deadline {
         self.next_sweep
+    }
+
+    /// Sessions that their clients have cancelled, and that the service has not closed.
+    pub fn cancelled(&self) -> impl Iterator<Item = SessionId> {
+        self.sessions.iter().filter(|session| session.phase == AcceptorPhase::Closing).map(|session| session.id)
     }
 }

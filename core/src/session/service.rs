@@ -279,7 +279,8 @@ where
         Ok(match incoming {
             Incoming::Issued(id) | Incoming::Renewed(id) => ServiceHeard::Conversation(id),
             Incoming::Cancelled(id) => {
-                self.cancelled(id);
+                let token = security.identifier(id).and_then(Identifier::new);
+                self.reliable.lower_ended(token.as_ref());
                 ServiceHeard::Conversation(id)
             }
             Incoming::Refused(refusal) => ServiceHeard::NotRead(NotRead::Refused(refusal)),
@@ -351,14 +352,6 @@ where
         ServiceHeard::NotRead(NotRead::Unreadable(error))
     }
 
-    /// The client cancelled: sessions that were bound to the token go with it.
-    fn cancelled(&mut self, id: SessionId) {
-        let Some(security) = &mut self.security else { return };
-        let token = security.identifier(id).and_then(Identifier::new);
-        self.reliable.lower_failed(token.as_ref());
-        let _ = security.close(id);
-    }
-
     /// Asks what to do at `now`, until it says [`ServiceAction::Wait`].
     ///
     /// # Errors
@@ -370,6 +363,7 @@ where
         }
         self.end_conversations();
         self.reliable.forget_spent();
+        self.confirm_cancellation();
         let mut sweep = Deadline::Never;
         if let Some(security) = &mut self.security {
             // First to see whether it wants anything: what it writes cannot be kept while others are asked.
@@ -395,6 +389,21 @@ where
             if let Some(id) = session.token().and_then(|token| security.named(token.as_bytes())) {
                 let _ = security.abort(id);
             }
+        }
+    }
+
+    /// A client that cancels has its answer when nothing needs the conversation any more: a session of which everything had arrived
+    /// is closed by its application first, as in WCF.
+    fn confirm_cancellation(&mut self) {
+        let Some(security) = &mut self.security else { return };
+        let (reliable, unread) = (&self.reliable, &self.unread);
+        let needed = |id: SessionId| {
+            security.identifier(id).is_some_and(|token| reliable.needs_token(token))
+                || unread.iter().any(|unread| unread.conversation == Some(id))
+        };
+        let unneeded = security.cancelled().find(|id| !needed(*id));
+        if let Some(id) = unneeded {
+            let _ = security.close(id);
         }
     }
 
