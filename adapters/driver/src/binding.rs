@@ -8,6 +8,7 @@ use soap_session_core::service::BindingShapes;
 use soap_session_core::soap::{AddressingVersion, SoapVersion};
 use soap_session_core::xml::Limits;
 use std::fmt;
+use std::time::Duration;
 
 /// How messages are protected. WCF's `SecurityMode`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -315,6 +316,14 @@ impl Binding {
             }
             (None, Security::Message { .. } | Security::None) => BindingShapes::datagram(self.name),
         }
+    }
+
+    /// The settings of the reliable session, with this binding's timeouts.
+    pub(crate) fn timed(&self, settings: &ReliableSettings) -> ReliableSettings {
+        let Timeouts { open, close, send, receive: _ } = self.timeouts;
+        // WCF's `Infinite`.
+        let [open_timeout, close_timeout, send_timeout] = [open, close, send].map(|most| most.unwrap_or(Duration::MAX));
+        ReliableSettings { open_timeout, close_timeout, send_timeout, ..settings.clone() }
     }
 
     /// The binding of the security, with this one's limits.

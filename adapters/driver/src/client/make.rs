@@ -164,7 +164,7 @@ fn channel(
             }
             let addresses = ClientAddresses::new(to, None).ok_or(Misuse::AddressTooLong)?;
             let shape = if one_way { Shape::OneWay } else { Shape::RequestReply };
-            let (reliable, limits) = (reliable.clone(), binding.limits.clone());
+            let (reliable, limits) = (binding.timed(reliable), binding.limits.clone());
             let session = match security {
                 Security::None => SessionClient::plain(reliable, soap, shape, addresses, limits, first),
                 Security::Message { binding: security, .. } => {

@@ -328,7 +328,7 @@ fn layer(
         }
         (Some(reliable), security) => {
             let shape = if chosen.shape.kind == ChannelKind::OneWay { Shape::OneWay } else { Shape::RequestReply };
-            let reliable = reliable.clone();
+            let reliable = binding.timed(reliable);
             match security {
                 Security::None => {
                     let service = SessionService::plain(reliable, soap, shape, limits, first);
