@@ -7,9 +7,11 @@ use soap_session_core::reliable::{
     Rendered, RmAction, RmFaultKind, RmVersion, SequencePlace, SessionError, SessionPhase, Shape, Told, Versions,
 };
 use soap_session_core::secure::{
-    Binding, Bootstrap, Initiator, InitiatorAction, InitiatorSettings, Received, SessionMessage, UserCredential,
+    Binding, Bootstrap, Failure, Initiator, InitiatorAction, InitiatorSettings, Received, SessionMessage,
+    UserCredential,
 };
-use soap_session_core::session::{ServiceAction, ServiceHeard};
+use soap_session_core::session::{ClientHeard, ServiceAction, ServiceHeard};
+use soap_session_core::soap::fault::KnownFault;
 use soap_session_core::soap::{AddressingVersion, FaultCode, SoapVersion};
 use soap_session_core::time::Duration;
 use soap_session_tests::pair::{MIDNIGHT, Note, Paper};
@@ -338,5 +340,30 @@ fn a_cancellation_before_everything_has_arrived_breaks_the_session() {
             "the other one has nothing to do with it"
         );
         assert!(pair.close() && pair.closed_well());
+    }
+}
+
+/// The end of a conversation overtakes a copy of a message that was under way: what the service says of that copy is no news.
+#[test]
+fn a_fault_for_a_late_copy_does_not_decide_how_the_close_ends() {
+    const FAULT: &str = r#"<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing"><s:Header><a:Action s:mustUnderstand="1">http://www.w3.org/2005/08/addressing/soap/fault</a:Action></s:Header><s:Body><s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value xmlns:c="http://docs.oasis-open.org/ws-sx/ws-secureconversation/200512">c:BadContextToken</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang="en-US">gone</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>"#;
+    for closing in [false, true] {
+        let mut pair = SessionPair::new(Shape::OneWay, &settings(RmVersion::V11), Some(&binding()), 3);
+        pair.open();
+        pair.busy = true;
+        pair.send(Letter::one_way("urn:n/Tell", "<n xmlns=\"urn:secret\">1</n>")).expect("room");
+        pair.run();
+        if closing {
+            pair.client.close(pair.now).expect("an open session");
+            pair.run();
+        }
+        let mut fault = FAULT.as_bytes().to_vec();
+        let heard = pair.client.receive(pair.now, Some(Exchange(5)), &Paper::default(), &mut fault);
+        let ClientHeard::Failed(Failure::Fault(seen)) = heard else { panic!("{heard:?}") };
+        assert_eq!(seen.known, Some(KnownFault::BadContextToken));
+        pair.busy = false;
+        pair.run();
+        assert!(pair.client.is_over());
+        assert_eq!(pair.closed_well(), closing, "{}", pair.story());
     }
 }

@@ -6,7 +6,7 @@ use super::exchange::{Exchange, Outgoing};
 use super::initiator::Initiator;
 use super::open::open;
 use super::opened::{OpenContext, Opened, ProtectionToken};
-use super::phase::InitiatorEvent;
+use super::phase::{InitiatorEvent, InitiatorPhase};
 use super::{Confirmations, Credentials, Encryption, Policy, Refusal};
 use crate::chance::Entropy;
 use crate::crypto::Backend;
@@ -90,7 +90,9 @@ impl<P: Outgoing, E: Entropy + Clone, const CALLS: usize, const REPLAY: usize, B
             // There is no session that could end. Whatever the service has against the token or its cookie, the next call
             // brings another. WCF tells a token whose time is over in February 2005's namespace, whatever the version.
             self.renew_now |= fault.known.is_some_and(KnownFault::is_security);
-        } else if fault.ends_session(self.binding.version) {
+        } else if fault.ends_session(self.binding.version) && self.phase != InitiatorPhase::Closing {
+            // Once it is cancelled, a message that was under way is told that its token is gone. How the close ends, the answer to
+            // Cancel tells.
             self.fault();
         }
         Some(fault)
