@@ -137,7 +137,10 @@ async fn one_way<R: Runtime + Default>(mut binding: Binding) {
     let patience = Some(Duration::from_secs(10));
     binding.timeouts = Timeouts { open: patience, close: patience, send: patience, ..binding.timeouts };
     // Messages go over several connections and overtake each other: one that came too early is sent again at once.
-    binding.reliable_settings().unwrap().transmission.fast_retransmission = Some(1);
+    let settings = binding.reliable_settings().unwrap();
+    settings.transmission.fast_retransmission = Some(1);
+    // A service that has no room says so, and is asked again.
+    settings.keep_alive_interval = Some(Duration::from_millis(50));
     let heard = Arc::new(Mutex::new(Vec::new()));
     let contract = Contract { name: "Tell", session_mode: SessionMode::Required, callbacks: false, operations: TELL };
     let options = ServerOptions::new(binding.clone()).with_credentials(service_store());
