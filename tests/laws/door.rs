@@ -108,6 +108,7 @@ impl Model {
                         }
                         // Its name is known, and is in one that is full, or fuller than others.
                         Full::Shard { .. } => prop_assert!(known && !self.free(usize::from(refused.shard))),
+                        Full::Permits { .. } => prop_assert!(false, "nobody said how many permits there are"),
                         Full::Repeated { taken } => {
                             let least = (0..self.shards.len()).map(|shard| self.load(shard)).min();
                             prop_assert!(

@@ -1,12 +1,15 @@
 //! `soap-session connect`: plain SOAP comes in, and goes on in a secure, reliable session.
 
-use crate::options::{BindingArgs, ClientArgs, duration, version};
-use crate::serve::{accepted_action, interrupted, listen_address, say};
-use crate::trouble::{EXIT_CODES, Exit, Trouble, run};
+use crate::metrics::Metrics;
+use crate::options::{BindingArgs, ClientArgs, IdentityFiles, duration, version};
+use crate::serve::{accepted_action, listen_address, say};
+use crate::signals::Signals;
+use crate::trouble::{Exit, Trouble, run};
 use clap::Args;
 use soap_session_core::lifetime::CommunicationState;
 use soap_session_core::soap::{FaultCode, SoapVersion};
 use soap_session_tokio::http::{HttpRequest, HttpResponse, HttpServer, Limits};
+use soap_session_tokio::tls::{ClientCertificates, ServerTls};
 use soap_session_tokio::{CallError, Client, ClientOptions, Fault, Observer, PlainEnvelope, Tokio};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -17,17 +20,51 @@ use std::time::{Duration, Instant};
 /// The namespace of faults of this program's own.
 const FAULTS: &str = "urn:soap-session:faults";
 
+const AFTER_HELP: &str = "\
+Times are seconds, or numbers with ms, s, m or h behind them, such as 500ms, 90 or 10m.
+
+On Ctrl-C or SIGTERM nothing more is taken, calls under way get 10 s, and then sessions are closed,
+for which --close-timeout is the limit. Told a second time, it ends at once.
+
+Examples:
+  soap-session connect --listen 127.0.0.1:8001 --to http://server:8000/ --reliable
+  soap-session connect --listen 127.0.0.1:8001 --to http://server:8000/ \\
+    --security message --service-cert server.pem \\
+    --credential username --username ada --password-file pass --metrics 127.0.0.1:9101
+  soap-session connect --listen 0.0.0.0:8443 --tls-cert host.pem --tls-key host.key.pem \\
+    --to http://server:8000/ --reliable
+
+Exit codes:
+    0  stopped when it was told to
+    2  the options are wrong, or do not go together; nothing was served
+    6  anything else, such as an address that is in use
+  130  told twice to stop, by Ctrl-C at last: sessions were not waited for
+  143  the same by SIGTERM
+That the service cannot be reached is told to whoever calls, by a fault, and ends nothing here.";
+
 /// Takes plain SOAP, and passes it on in a secure, reliable session, until it is interrupted: the other side of `serve --upstream`.
 ///
 /// Replies, faults and one-way calls come back as the service says them. A call that was lost is answered with a fault, and never sent
 /// twice; the next one opens a new session. Headers of plain messages are left out; one that must be understood is refused.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = AFTER_HELP)]
 pub struct ConnectArgs {
-    /// Address to listen on for plain SOAP, such as 127.0.0.1:8001; port 0 lets the system choose. There is neither HTTPS nor a login
-    /// here: let it be a loopback address
+    /// Address to listen on for plain SOAP, such as 127.0.0.1:8001; port 0 lets the system choose. There is no login here, and no
+    /// HTTPS without --tls-cert or --tls-pkcs12: let it be a loopback address
     #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     pub listen: SocketAddr,
+    /// Speak HTTPS here, with this certificate; those of its issuers may follow it
+    #[arg(long, value_name = "PEM", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, unencrypted
+    #[arg(long, value_name = "PEM", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Speak HTTPS here, with the certificate and key of one file, PKCS#12 (.pfx, .p12)
+    #[arg(long, value_name = "FILE", requires = "tls_pkcs12_password_file", conflicts_with = "tls_cert")]
+    pub tls_pkcs12: Option<PathBuf>,
+    /// File whose first line is the password of that file
+    #[arg(long, value_name = "FILE", requires = "tls_pkcs12")]
+    pub tls_pkcs12_password_file: Option<PathBuf>,
     /// Address of the service, http or https
     #[arg(long, value_name = "URL")]
     pub to: String,
@@ -40,9 +77,16 @@ pub struct ConnectArgs {
     /// This action is a one-way operation (repeat for several). Behind `serve --upstream` it need not be said
     #[arg(long = "one-way", value_name = "ACTION")]
     pub one_way: Vec<String>,
-    /// Write every message of the session as it was sent and received to this folder, for `inspect`
+    /// Write every message of the session as it was sent and received to this folder, for `inspect`: the newest
+    /// 10 000, in 256 MiB at most
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
+    /// Serve the numbers that Prometheus reads at http://ADDRESS/metrics; port 0 lets the system choose. The page is not protected
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
+    pub metrics: Option<SocketAddr>,
+    /// How long sessions get to be closed when this is stopped
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub close_timeout: Duration,
     /// How messages are spoken and protected
     #[command(flatten)]
     pub binding: BindingArgs,
@@ -54,10 +98,12 @@ pub struct ConnectArgs {
 impl ConnectArgs {
     /// Serves until it is interrupted. What went wrong is told on the standard error.
     pub fn run(&self) -> Exit {
-        run("connect", async { self.serve().await.map(|()| Exit::Done) })
+        run("connect", self.serve())
     }
 
-    async fn serve(&self) -> Result<(), Trouble> {
+    async fn serve(&self) -> Result<Exit, Trouble> {
+        let mut signals = Signals::listen()?;
+        let metrics = Metrics::start(self.metrics).await?;
         let (binding, mut options) = self.client.options(&self.to, &self.binding)?;
         let log = crate::options::log(self.log.as_deref())?;
         if let Some(log) = &log {
@@ -67,15 +113,20 @@ impl ConnectArgs {
         drop(Client::new(&self.to, options.clone())?);
         let limits =
             Limits { body: self.binding.max_message as usize, expected: Some(binding.soap()), ..Limits::default() };
-        let server = HttpServer::bind(Tokio, self.listen, limits, None).await;
+        let tls = self.tls()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let server = HttpServer::bind(Tokio, self.listen, limits, tls).await;
         let server = server.map_err(|error| Trouble::other(error).about(self.listen))?;
         let address = server.local_addr().map_err(Trouble::other)?;
         say(format_args!(
-            "Listening on http://{address}/ for plain SOAP {}; it goes on to {} ({}); interrupt to stop.",
+            "Listening on {scheme}://{address}/ for plain SOAP {}; it goes on to {} ({}); interrupt to stop.",
             version(binding.soap()),
             self.to,
             binding.name()
         ));
+        if let Some(metrics) = &metrics {
+            metrics.told();
+        }
         let connector = Arc::new(Connector {
             to: self.to.clone(),
             options,
@@ -85,25 +136,42 @@ impl ConnectArgs {
             one_way: self.one_way.iter().cloned().collect(),
             sessions: Mutex::default(),
         });
-        let tidying = tokio::spawn(Arc::clone(&connector).tidy(self.session_idle));
-        let answering = Arc::clone(&connector);
-        server
-            .serve(
-                move |request| {
-                    let connector = Arc::clone(&answering);
-                    async move { connector.answer(request).await }
-                },
-                interrupted(),
-            )
-            .await;
+        let tidying = tokio::spawn(Arc::clone(&connector).tidy(self.session_idle, self.client.timeout));
+        let (answering, closing) = (Arc::clone(&connector), Arc::clone(&connector));
+        let serve = |stopped| async {
+            let answer = move |request| {
+                let connector = Arc::clone(&answering);
+                async move { connector.answer(request).await }
+            };
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            server.serve(answer, stopped).await;
+            closing.close(self.close_timeout, |_| true).await;
+        };
+        let exit = signals.serve(serve, || say(format_args!("Stopping: sessions are closed."))).await;
         tidying.abort();
-        say(format_args!("Stopping: sessions are closed."));
-        connector.close(|_| true).await;
+        if let Some(metrics) = metrics {
+            metrics.stop().await;
+        }
         if let Some(log) = &log {
             say(format_args!("Log: {}.", log.finish()));
         }
-        say(format_args!("Stopped."));
-        Ok(())
+        say(format_args!("{}", if exit == Exit::Done { "Stopped." } else { "Stopped at once." }));
+        Ok(exit)
+    }
+
+    /// What protects the plain side, if anything does.
+    fn tls(&self) -> Result<Option<ServerTls>, Trouble> {
+        let files = IdentityFiles {
+            certificate: ("--tls-cert", self.tls_cert.as_deref()),
+            key: ("--tls-key", self.tls_key.as_deref()),
+            pkcs12: ("--tls-pkcs12", self.tls_pkcs12.as_deref()),
+            password: self.tls_pkcs12_password_file.as_deref(),
+        };
+        let Some(identity) = files.load()? else { return Ok(None) };
+        let tls = ServerTls::new(&identity, &ClientCertificates::NotAsked);
+        tls.map(Some).map_err(|error| Trouble::usage(error).about("HTTPS"))
     }
 }
 
@@ -211,17 +279,18 @@ impl Connector {
     }
 
     /// Closes sessions whose connections are gone or silent.
-    async fn tidy(self: Arc<Self>, idle: Duration) {
+    async fn tidy(self: Arc<Self>, idle: Duration, patience: Duration) {
         if !self.per_connection {
             return;
         }
         loop {
             tokio::time::sleep((idle / 4).min(Duration::from_secs(5))).await;
-            self.close(|used| used.elapsed() > idle).await;
+            self.close(patience, |used| used.elapsed() > idle).await;
         }
     }
 
-    async fn close(&self, which: impl Fn(Instant) -> bool) {
+    /// Closes sessions that nobody uses. Those that are not closed in time are aborted.
+    async fn close(&self, patience: Duration, which: impl Fn(Instant) -> bool) {
         let mut closed = Vec::new();
         {
             let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -238,12 +307,18 @@ impl Connector {
         let closing = closed.into_iter().map(|seat| {
             tokio::spawn(async move {
                 if let Some(client) = seat.client.lock().await.take() {
-                    let id = client.session_id();
-                    match client.close().await {
-                        Ok(()) => say(format_args!("Session {} is closed.", id.unwrap_or_default())),
-                        Err(error) => say(format_args!("Session {} was not closed: {error}.", id.unwrap_or_default())),
+                    let id = client.session_id().unwrap_or_default();
+                    let closing = async {
+                        match client.close().await {
+                            Ok(()) => say(format_args!("Session {id} is closed.")),
+                            Err(error) => say(format_args!("Session {id} was not closed: {error}.")),
+                        }
+                        client.finished().await;
+                    };
+                    if tokio::time::timeout(patience, closing).await.is_err() {
+                        client.abort();
+                        say(format_args!("Session {id} was not closed in {} s.", patience.as_secs_f32()));
                     }
-                    client.finished().await;
                 }
             })
         });

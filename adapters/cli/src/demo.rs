@@ -1,5 +1,12 @@
 //! `soap-session demo`: one secure conversation with a calculator service over loopback HTTP.
 
+/// A line on the standard output. Whoever reads may have seen enough.
+macro_rules! tell {
+    ($($line:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout().lock(), format_args!("{}\n", format_args!($($line)*)));
+    }};
+}
+
 mod lossy;
 mod way;
 
@@ -60,7 +67,7 @@ impl Journal {
         let status = passed.status.map(|status| format!("  HTTP {status}")).unwrap_or_default();
         let verdict = if verified { "verified" } else { "NOT VERIFIED" };
         let action = report.action.unwrap_or_default();
-        println!("{:>2}  {ends}  {:>5} bytes  {verdict}  {action}{status}", self.messages, passed.message.len());
+        tell!("{:>2}  {ends}  {:>5} bytes  {verdict}  {action}{status}", self.messages, passed.message.len());
     }
 }
 
@@ -135,7 +142,7 @@ impl Service for Calculator {
 
     fn disposed(&self, session: &Option<SessionId>) {
         if let Some(session) = session {
-            println!("    the service lets session {session} go");
+            tell!("    the service lets session {session} go");
         }
     }
 }
@@ -193,25 +200,25 @@ async fn conversation() -> Result<(), Box<dyn Error>> {
     }));
 
     let suite = binding.security_binding().map(|security| security.suite.name()).unwrap_or_default();
-    println!("A calculator service at {url}: WS-SecureConversation 1.3, {suite}, user name for certificate.");
+    tell!("A calculator service at {url}: WS-SecureConversation 1.3, {suite}, user name for certificate.");
     let options =
         ClientOptions::new(binding).with_credentials(client_side).with_user(user()?).with_observer(witness.clone());
     let client = Client::connect(&url, options).await?;
-    println!("    open: {}", client.session_id().unwrap_or_default());
+    tell!("    open: {}", client.session_id().unwrap_or_default());
     for (operation, a, b, wanted) in
         [("Add", 19, 23, 42), ("Subtract", 50, 8, 42), ("Multiply", 6, 7, 42), ("Divide", 84, 2, 42)]
     {
         let body = format!("<{operation} xmlns=\"{NAMESPACE}\"><a>{a}</a><b>{b}</b></{operation}>");
         let reply = client.call(&format!("{NAMESPACE}/{operation}"), body).await?;
         let reply = String::from_utf8_lossy(&reply.body).into_owned();
-        println!("    {operation}({a}, {b}): {reply}");
+        tell!("    {operation}({a}, {b}): {reply}");
         if !reply.contains(&format!(">{wanted}<")) {
             return Err(format!("{operation}({a}, {b}) was to be {wanted}: {reply}").into());
         }
     }
     let body = format!("<Divide xmlns=\"{NAMESPACE}\"><a>1</a><b>0</b></Divide>");
     match client.call(&format!("{NAMESPACE}/Divide"), body).await {
-        Err(CallError::Fault(fault)) => println!("    Divide(1, 0): {fault}; a fault that leaves the session open"),
+        Err(CallError::Fault(fault)) => tell!("    Divide(1, 0): {fault}; a fault that leaves the session open"),
         Err(other) => return Err(other.into()),
         Ok(reply) => {
             return Err(format!("Divide(1, 0) was to fail: {}", String::from_utf8_lossy(&reply.body)).into());
@@ -230,6 +237,6 @@ async fn conversation() -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    println!("demo: ok, {} messages, {} verified", journal.messages, journal.verified);
+    tell!("demo: ok, {} messages, {} verified", journal.messages, journal.verified);
     Ok(())
 }

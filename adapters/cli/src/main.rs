@@ -7,22 +7,29 @@ use demo::LossArgs;
 use soap_session_cli::call::CallArgs;
 use soap_session_cli::connect::ConnectArgs;
 use soap_session_cli::inspect::InspectArgs;
+use soap_session_cli::logging::LoggingArgs;
 use soap_session_cli::ring::RingArgs;
 use soap_session_cli::serve::ServeArgs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+const AFTER_HELP: &str = "\
+`soap-session COMMAND --help` has the options of a command, examples, and exit codes.
+`-h` instead of `--help` says it more briefly.";
+
 /// Secure SOAP sessions as Microsoft's WCF speaks them
 #[derive(Parser)]
-#[command(name = "soap-session", version)]
+#[command(name = "soap-session", version, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     job: Option<Job>,
+    #[command(flatten)]
+    logging: LoggingArgs,
 }
 
 #[derive(Subcommand)]
 enum Job {
-    /// Hold a secure conversation with a calculator service over loopback HTTP (the default)
+    /// Holds a secure conversation with a calculator service over loopback HTTP (the default)
     Demo(LossArgs),
     Call(Box<CallArgs>),
     Serve(Box<ServeArgs>),
@@ -32,11 +39,17 @@ enum Job {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().job.unwrap_or(Job::Demo(LossArgs::default())) {
+    let Cli { job, logging } = Cli::parse();
+    let job = job.unwrap_or_else(|| Job::Demo(LossArgs::default()));
+    if let Err(trouble) = logging.install(matches!(job, Job::Serve(_) | Job::Connect(_))) {
+        let _ = writeln!(io::stderr(), "{trouble}");
+        return trouble.exit.code().into();
+    }
+    match job {
         Job::Demo(args) => match demo::run(args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("{error}");
+                let _ = writeln!(io::stderr(), "demo: {error}");
                 ExitCode::FAILURE
             }
         },

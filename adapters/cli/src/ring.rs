@@ -8,11 +8,22 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+const AFTER_HELP: &str = "\
+Examples:
+  soap-session ring cookies.ring --create
+  soap-session ring cookies.ring --rotate --keep 11h
+
+Exit codes:
+  0  done
+  1  the ring cannot be read or changed
+  2  the options are wrong";
+
 /// Shows the ring of keys that seals the cookies of stateful tokens, and rotates it.
 ///
 /// Services that share the file take a change up within a second, without being told. Rotate once a week, and when somebody
 /// may have seen the file: then remove the keys before, too.
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct RingArgs {
     /// File of the ring
     #[arg(value_name = "FILE")]

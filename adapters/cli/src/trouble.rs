@@ -9,17 +9,10 @@ use soap_session_tokio::{BindingError, CallError, CloseError, Failed, NewError, 
 use std::fmt;
 use std::io::{self, Write as _};
 
-/// What `--help` says of them.
-pub const EXIT_CODES: &str = "\
-Exit codes:
-  0  every call was answered
-  1  the service answered with a SOAP fault
-  2  the options are wrong, or do not go together; nothing was sent
-  3  the service cannot be reached, or no session be opened; or the connection was lost
-  4  it took too long
-  5  security: a certificate, a password, a signature, a clock; or the token is not known any more
-  6  anything else
-Of several the first that happened counts.";
+/// The exit code of a process that Ctrl-C has ended, as shells say it.
+const INTERRUPTED: u8 = 130;
+/// The same of the system's request to end.
+const TERMINATED: u8 = 143;
 
 /// How a job ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -38,6 +31,10 @@ pub enum Exit {
     Security,
     /// 6: anything else.
     Other,
+    /// 130: by Ctrl-C.
+    Interrupted,
+    /// 143: by the system's request to end.
+    Terminated,
 }
 
 impl Exit {
@@ -51,13 +48,15 @@ impl Exit {
             Self::TimedOut => 4,
             Self::Security => 5,
             Self::Other => 6,
+            Self::Interrupted => INTERRUPTED,
+            Self::Terminated => TERMINATED,
         }
     }
 
     /// What may be done about it.
     const fn advice(self) -> &'static str {
         match self {
-            Self::Done | Self::Fault | Self::Usage | Self::Other => "",
+            Self::Done | Self::Fault | Self::Usage | Self::Other | Self::Interrupted | Self::Terminated => "",
             Self::Unreachable => {
                 "Is the service running there? Look at host, port and path, and at what stands between"
             }
@@ -94,6 +93,11 @@ impl Trouble {
     #[must_use]
     pub fn about(self, what: impl fmt::Display) -> Self {
         Self { text: format!("{what}: {}", self.text), ..self }
+    }
+
+    /// It was told to stop.
+    pub(crate) fn stopped(exit: Exit, text: impl fmt::Display) -> Self {
+        Self { exit, text: text.to_string() }
     }
 
     fn of(exit: Exit, error: &dyn fmt::Display) -> Self {

@@ -61,6 +61,13 @@ pub enum Full {
         /// How many seats it has.
         seats: u16,
     },
+    /// The host would let so many sessions begin, and as many have a claim to that already.
+    Permits {
+        /// How many it would let begin.
+        free: u32,
+        /// How many have opened in any shard and have no permit yet, those included that room is kept for.
+        claimed: u32,
+    },
     /// Something has opened under the same MessageID before, in a shard that is fuller than others.
     Repeated {
         /// Seats that are taken there.
@@ -84,6 +91,7 @@ impl Refused {
             Full::Pending { limit, .. } => limit,
             Full::Seats { seats } => u16::try_from(seats).unwrap_or(u16::MAX),
             Full::Shard { seats } => seats,
+            Full::Permits { free, .. } => u16::try_from(free).unwrap_or(u16::MAX),
             Full::Repeated { taken } => u16::try_from(taken).unwrap_or(u16::MAX),
         }
     }
@@ -104,6 +112,10 @@ impl fmt::Display for Refused {
                 write!(f, "all {seats} seats of all shards are taken: close sessions, or add shards")
             }
             Full::Shard { seats } => write!(f, "all {seats} seats of shard {} are taken (seats_per_shard)", self.shard),
+            Full::Permits { free, claimed } => write!(
+                f,
+                "{free} more sessions may begin, and {claimed} are about to (MaxConcurrentSessions, refuse_when_busy): try again later"
+            ),
             Full::Repeated { taken } => write!(
                 f,
                 "its MessageID has opened something in shard {} before, where {taken} seats are taken: use another one",
@@ -156,10 +168,19 @@ where
     /// What the [router](super::Router) could not do alone. `connection`: the driver's number of the connection by which the
     /// message came, where a connection means anything (duplex).
     pub fn admit(&mut self, route: Route, connection: Option<u64>) -> Entry {
+        self.admit_within(route, connection, u32::MAX)
+    }
+
+    /// As [`admit`](Self::admit), where nobody shall wait for a permit of the host's: `free` is how many sessions more it would let
+    /// begin now. Whatever opens has a claim to one of these, in any shard, until it is accepted or gone; beyond them nothing opens.
+    ///
+    /// So exactly as many sessions open as there are permits, if `free` is read, and the [census](Self::tell) of a shard whose
+    /// sessions were accepted is told, under the host's lock.
+    pub fn admit_within(&mut self, route: Route, connection: Option<u64>, free: u32) -> Entry {
         match route {
             Route::Shard { shard, opens: None } => Entry::at(shard),
-            Route::Shard { shard, opens: Some(opens) } => Entry::of(self.reserve(shard, opens)),
-            Route::New(opening) => Entry::of(self.place(&opening)),
+            Route::Shard { shard, opens: Some(opens) } => Entry::of(self.reserve_within(shard, opens, free)),
+            Route::New(opening) => Entry::of(self.place_within(&opening, free)),
             Route::Unknown(stranger) => {
                 Entry::at(self.recall(&stranger, connection).unwrap_or_else(|| stranger.home()))
             }
@@ -176,6 +197,10 @@ where
     /// # Errors
     /// [`Refused`]: no room. Nothing has changed, but whose turn it is.
     pub fn place(&mut self, opening: &Opening) -> Result<Reservation, Refused> {
+        self.place_within(opening, u32::MAX)
+    }
+
+    fn place_within(&mut self, opening: &Opening, free: u32) -> Result<Reservation, Refused> {
         let Opening { opens, name: Name { hash, home } } = *opening;
         let known = self.names.find(hash);
         let shard = match known {
@@ -189,7 +214,7 @@ where
             Some(shard) => shard,
             None => self.seat_near(home)?,
         };
-        let mut reservation = self.reserve(shard, opens)?;
+        let mut reservation = self.reserve_within(shard, opens, free)?;
         reservation.name = Some(hash);
         Ok(reservation)
     }
@@ -199,6 +224,10 @@ where
     /// # Errors
     /// [`Refused`]: no room. Nothing has changed.
     pub fn reserve(&mut self, shard: u16, opens: Opens) -> Result<Reservation, Refused> {
+        self.reserve_within(shard, opens, u32::MAX)
+    }
+
+    fn reserve_within(&mut self, shard: u16, opens: Opens, free: u32) -> Result<Reservation, Refused> {
         let limit = self.settings().limit(opens);
         let pending = self.pending(opens);
         if pending >= u32::from(limit) {
@@ -208,11 +237,30 @@ where
         if opens == self.settings().seat && !self.shard(shard).is_some_and(ShardBooks::has_room) {
             return Err(Refused { shard, full: Full::Shard { seats } });
         }
+        let claimed = self.claimed(opens);
+        if claimed >= free {
+            return Err(Refused { shard, full: Full::Permits { free, claimed } });
+        }
         self.change(shard, |books| {
             let reserved = books.reserved.of_mut(opens);
             *reserved = reserved.saturating_add(1);
         });
         Ok(Reservation { shard, opens, name: None })
+    }
+
+    /// How many come before this in the line for permits.
+    const fn claimed(&self, opens: Opens) -> u32 {
+        let sequences = self.pending(Opens::Sequence);
+        match opens {
+            // Who has a token has a claim to a session. A sequence under way has its token's.
+            Opens::Token => {
+                let accepted_next = sequences.saturating_sub(self.reserved(Opens::Sequence));
+                self.pending(Opens::Token).saturating_add(accepted_next)
+            }
+            Opens::Sequence => sequences,
+            // It is no session, and becomes none without a token.
+            Opens::Negotiation => 0,
+        }
     }
 
     /// The shard has heard the message that room was kept for; `census`: how it stands now. Call it before anything else

@@ -20,6 +20,7 @@
 //! |---|---|---|---|---|
 //! | tokens issued and unused, or used and not accepted | [`DoorSettings::max_pending_sessions`] | the door's books | swept by the shard after two to four minutes | ServerTooBusy, under the bootstrap's key |
 //! | sequences not yet accepted | [`DoorSettings::max_pending_channels`] | the door's books | nothing: the application accepts | CreateSequenceRefused, ConnectionLimitReached |
+//! | sessions without a permit yet, where nobody waits for one | what the host has free: [`Door::admit_within`] | the door's books | nothing | as the first two |
 //! | negotiations under way | [`DoorSettings::max_negotiations`] | the door's books | the shard's | the shard's |
 //! | conversations | seats per shard, times shards | the shards | nothing: who is inside stays | as the first two |
 //! | names of clients, connections | the lent [`NameSlot`]s | the door | the one not used for longest, of its set of eight | nothing: see [`Door::recall`] |

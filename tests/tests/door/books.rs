@@ -64,6 +64,39 @@ fn room_that_is_kept_counts_before_anything_is_verified() {
     assert_eq!((door.taken(), door.shards_with_room()), (0, 4));
 }
 
+/// Of four permits, whoever has a token has one, used or not, and a sequence under way has its token's.
+#[test]
+fn where_nobody_waits_as_many_open_as_there_are_permits() {
+    let mut door = door(1, DoorSettings::default());
+    let open = |door: &mut super::Books, n: u32, free| {
+        let entry = door.admit_within(Route::New(opening(RST, &format!("urn:{n}"), "")), None, free);
+        assert_eq!(entry.full, entry.refused.map(|refused| refused.limit()));
+        entry.reservation.ok_or(entry.refused.map(|refused| refused.full))
+    };
+    let full = |free, claimed| Err(Some(Full::Permits { free, claimed }));
+    let kept: Vec<_> = (0..4).map(|n| open(&mut door, n, 4).expect("a permit is free")).collect();
+    assert_eq!(open(&mut door, 4, 4), full(4, 4), "four are under way");
+    for (kept, n) in kept.into_iter().zip(1..) {
+        door.settle(kept, Outcome::Opened, tokens(n, n));
+    }
+    assert_eq!(open(&mut door, 5, 4), full(4, 4), "four are issued, and not used");
+    let create = Route::Shard { shard: 0, opens: Some(Opens::Sequence) };
+    let first = door.admit_within(create, None, 4).reservation.expect("it has its token's permit");
+    assert_eq!(open(&mut door, 6, 4), full(4, 4), "one permit for both");
+    let used = Census { pending_sequences: 1, sequences: 1, ..tokens(4, 3) };
+    door.settle(first, Outcome::Opened, used);
+    assert_eq!(open(&mut door, 7, 4), full(4, 4), "not accepted yet");
+    // The host has given it a permit, and has one less.
+    door.tell(0, Census { pending_sequences: 0, ..used });
+    assert_eq!(open(&mut door, 8, 3), full(3, 3));
+    let refused = Refused { shard: 0, full: Full::Permits { free: 3, claimed: 3 } };
+    assert_eq!(
+        (refused.limit(), refused.to_string().as_str()),
+        (3, "3 more sessions may begin, and 3 are about to (MaxConcurrentSessions, refuse_when_busy): try again later")
+    );
+    assert!(open(&mut door, 9, 4).is_ok(), "one was closed");
+}
+
 #[test]
 fn a_refused_opening_leaves_no_trace_but_whose_turn_it_is() {
     let mut door = door(1, DoorSettings { seats_per_shard: 1, ..DoorSettings::default() });

@@ -4,7 +4,8 @@ mod body;
 mod tally;
 
 use crate::options::{BindingArgs, ClientArgs};
-use crate::trouble::{EXIT_CODES, Exit, Trouble};
+use crate::signals::{Signals, Stop};
+use crate::trouble::{Exit, Trouble};
 use bytes::Bytes;
 use clap::Args;
 use soap_session_core::lifetime::CommunicationState;
@@ -15,12 +16,46 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tally::Tally;
+use tokio::task::JoinSet;
+use tracing::level_filters::LevelFilter;
+
+/// How long a session gets to be closed after Ctrl-C.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+const AFTER_HELP: &str = "\
+Times are seconds, or numbers with ms, s, m or h behind them, such as 500ms, 90 or 10m.
+
+With --repeat the last line on the standard error tells how many calls there were, what came of
+them, how many in a second, and how long they took; on a terminal a bar shows how far they are.
+
+Ctrl-C stops calling and closes the session, for which it has 5 s; once more, and it is aborted.
+
+Examples:
+  echo '<Echo xmlns=\"urn:e\"><text>a</text></Echo>' |
+    soap-session call http://127.0.0.1:8000/ --action urn:e/Echo --body - --reliable
+  soap-session call https://host:8443/ --ca authority.pem --action urn:e/Echo --body echo.xml \\
+    --security transport-with-message-credential \\
+    --credential username --username ada --password-file pass
+  soap-session call http://127.0.0.1:8000/ --action urn:e/Echo --body echo.xml \\
+    --repeat 1000 --concurrency 8 --quiet
+
+Exit codes:
+    0  every call was answered
+    1  the service answered with a SOAP fault
+    2  the options are wrong, or do not go together; nothing was sent
+    3  the service cannot be reached, or no session be opened; or the connection was lost
+    4  it took too long
+    5  security: a certificate, a password, a signature, a clock; or the token is not known any more
+    6  anything else
+  130  interrupted by Ctrl-C
+  143  the same by SIGTERM
+Of several the first that happened counts.";
 
 /// Calls an operation of a service, as a WCF client would: opens a session, calls, prints the replies, closes.
 ///
 /// The content of each reply's body goes to the standard output, a line each; everything else goes to the standard error.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = AFTER_HELP)]
 pub struct CallArgs {
     /// Address of the service, http or https
     #[arg(value_name = "URL")]
@@ -43,7 +78,8 @@ pub struct CallArgs {
     /// The operation is one-way: do not wait for a reply
     #[arg(long)]
     pub one_way: bool,
-    /// Write every message as it was sent and received to this folder, for `inspect`
+    /// Write every message as it was sent and received to this folder, for `inspect`: the newest
+    /// 10 000, in 256 MiB at most
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
     /// Do not print replies
@@ -76,57 +112,59 @@ impl CallArgs {
             options = options.with_observer(Arc::clone(log) as Arc<dyn Observer>);
         }
         let client = Client::new(&self.url, options)?;
-        let interrupted = tokio::signal::ctrl_c();
-        let exit = tokio::select! {
-            done = self.session(&client, body) => done?,
-            _ = interrupted => {
-                client.abort();
-                client.finished().await;
-                return Err(Trouble::other("interrupted"));
+        let mut signals = Signals::listen()?;
+        let shown = self.repeat > 1 && io::stderr().is_terminal() && LevelFilter::current() < LevelFilter::INFO;
+        let tally = Arc::new(Tally::new(self.repeat, shown));
+        let ended = tokio::select! {
+            done = self.session(&client, body, &tally) => done,
+            stop = signals.next() => {
+                // Whoever still calls went with the future.
+                tally.finish();
+                Err(leave(&client, stop, &mut signals).await)
             }
         };
+        if self.repeat > 1
+            && let Some(elapsed) = tally.elapsed()
+        {
+            let _ = writeln!(io::stderr(), "call: {}", tally.summary(elapsed));
+        }
         if let Some(log) = &log {
             let _ = writeln!(io::stderr(), "call: {}", log.finish());
         }
-        Ok(exit)
+        ended.map(|()| tally.exit())
     }
 
-    async fn session(&self, client: &Client, body: Bytes) -> Result<Exit, Trouble> {
+    async fn session(&self, client: &Client, body: Bytes, tally: &Arc<Tally>) -> Result<(), Trouble> {
         client.open().await.map_err(|failed| Trouble::from(soap_session_tokio::NewError::Open(failed)))?;
         if self.repeat > 1
             && let Some(id) = client.session_id()
         {
             let _ = writeln!(io::stderr(), "call: session {id}");
         }
-        let tally = Arc::new(Tally::new(self.repeat, self.repeat > 1 && io::stderr().is_terminal()));
+        tally.begin();
         let next = Arc::new(AtomicU32::new(0));
-        let began = Instant::now();
-        let callers: Vec<_> = (0..self.concurrency.min(self.repeat))
-            .map(|_| {
-                let (job, client, body) = (self.clone(), client.clone(), body.clone());
-                let (tally, next) = (Arc::clone(&tally), Arc::clone(&next));
-                tokio::spawn(async move {
-                    while next.fetch_add(1, Ordering::Relaxed) < job.repeat && job.one(&client, &body, &tally).await {}
-                })
-            })
-            .collect();
-        for caller in callers {
-            caller.await.map_err(Trouble::other)?;
+        let mut callers = JoinSet::new();
+        for _ in 0..self.concurrency.min(self.repeat) {
+            let (job, client, body) = (self.clone(), client.clone(), body.clone());
+            let (tally, next) = (Arc::clone(tally), Arc::clone(&next));
+            callers.spawn(async move {
+                while next.fetch_add(1, Ordering::Relaxed) < job.repeat && job.one(&client, &body, &tally).await {}
+            });
         }
-        let elapsed = began.elapsed();
+        while let Some(called) = callers.join_next().await {
+            called.map_err(Trouble::other)?;
+        }
+        tally.end();
         let closed = client.close().await;
         let closing = tokio::time::timeout(self.client.timeout + Duration::from_secs(1), client.finished());
         let _ = closing.await;
         tally.finish();
-        if self.repeat > 1 {
-            let _ = writeln!(io::stderr(), "call: {}", tally.summary(elapsed));
-        }
         if tally.exit() == Exit::Done {
             closed.map_err(|error| {
                 Trouble::from(error).about("every call was answered, but the session was not closed")
             })?;
         }
-        Ok(tally.exit())
+        Ok(())
     }
 
     /// One call. `false`: there is no point in another.
@@ -164,6 +202,29 @@ impl CallArgs {
             }
         }
     }
+}
+
+/// Ends the session when it is told to stop: closes it, if that does not take long and nobody is more impatient.
+async fn leave(client: &Client, stop: Stop, signals: &mut Signals) -> Trouble {
+    let mut told = "there was no session yet";
+    if client.state() == CommunicationState::Opened {
+        let closing = async {
+            let closed = client.close().await;
+            client.finished().await;
+            closed
+        };
+        told = tokio::select! {
+            closed = tokio::time::timeout(FAREWELL, closing) => match closed {
+                Ok(Ok(())) => "the session was closed",
+                Ok(Err(_)) | Err(_) => "the session could not be closed",
+            },
+            _ = signals.next() => "the session was aborted",
+        };
+    }
+    client.abort();
+    let exit = stop.exit();
+    let how = if exit == Exit::Interrupted { "interrupted" } else { "told to end" };
+    Trouble::stopped(exit, format_args!("{how}; {told}"))
 }
 
 /// `false`: whoever reads has seen enough.

@@ -3,7 +3,7 @@
 use crate::trouble::Exit;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Latencies kept; of more, each further one takes the place of one that was kept.
 const KEPT: usize = 1 << 20;
@@ -15,6 +15,9 @@ struct Counts {
     failed: u32,
     /// In microseconds.
     latencies: Vec<u32>,
+    began: Option<Instant>,
+    /// How long calling took, once it is over.
+    took: Option<Duration>,
     first: Option<Exit>,
 }
 
@@ -32,6 +35,23 @@ impl Tally {
             bar.set_style(style);
         }
         Self { counts: Mutex::default(), bar }
+    }
+
+    /// The first call is made now.
+    pub(super) fn begin(&self) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).began = Some(Instant::now());
+    }
+
+    /// The last call is over.
+    pub(super) fn end(&self) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.took = counts.began.map(|began| began.elapsed());
+    }
+
+    /// For how long calls were made, or have been until now. `None`: none was.
+    pub(super) fn elapsed(&self) -> Option<Duration> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.took.or_else(|| counts.began.map(|began| began.elapsed()))
     }
 
     fn count<T>(&self, count: impl FnOnce(&mut Counts) -> T) -> T {

@@ -20,14 +20,27 @@ const CALLERS: u32 = 4;
 const CALLS: u32 = 10;
 const MESSAGES: u32 = CALLERS * CALLS;
 
+const AFTER_HELP: &str = "\
+It listens on a loopback address that the system chooses, and needs nothing else.
+
+Examples:
+  soap-session demo
+  soap-session demo --loss 20 --seed 7
+
+Exit codes:
+  0  each message was delivered exactly once
+  1  it was not, or something failed
+  2  the options are wrong";
+
 /// What is to be shown.
 #[derive(Clone, Copy, Default, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct LossArgs {
     /// Lose so many of a hundred HTTP requests, and as many answers: a reliable session delivers all the same
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=90))]
     pub(crate) loss: u8,
     /// What is lost depends on this number
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
     /// Send again when WCF would: only the oldest message, after a timeout that doubles without a limit
     #[arg(long)]
@@ -125,7 +138,7 @@ async fn caller(client: Client, caller: u32, note: impl Fn(String)) -> (Vec<i64>
 /// What went wrong: also that a message was not delivered exactly once.
 pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
-    let note = move |line: String| println!("{:>8.3} s  {line}", began.elapsed().as_secs_f64());
+    let note = move |line: String| tell!("{:>8.3} s  {line}", began.elapsed().as_secs_f64());
     let (counter, sent) = (Arc::new(Counter::default()), Arc::<Sent>::default());
     let known = Arc::new(Known(Arc::clone(&counter), AtomicU32::new(0)));
     // WCF's caller gives up after a minute, and its message after eight retries.
@@ -160,7 +173,7 @@ pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
         let _ = stopped.await;
     }));
     let suite = binding.security_binding().map(|security| security.suite.name()).unwrap_or_default();
-    println!(
+    tell!(
         "A counter service at {url}: WS-ReliableMessaging 1.1 over WS-SecureConversation 1.3, {suite}, user name for certificate."
     );
     let options = ClientOptions::new(binding)
@@ -191,19 +204,19 @@ pub(super) async fn session(args: LossArgs) -> Result<(), Box<dyn Error>> {
     serving.await?;
 
     let (ran, replies, toll) = (counter.ran(), answers.iter().map(Vec::len).sum::<usize>(), way.toll());
-    println!();
-    println!("messages         {MESSAGES:>4}  of the application, from {CALLERS} callers");
-    println!("transmissions    {:>4}  of these messages", sent.transmissions());
-    println!("retransmissions  {:>4}  among them", sent.retransmissions());
-    println!("duplicates       {:>4}  that the service knew, and did not run again", known.1.load(Ordering::Relaxed));
-    println!("runs             {:>4}  by the service's own count", ran.len());
-    println!("replies          {replies:>4}  that callers got");
+    tell!("");
+    tell!("messages         {MESSAGES:>4}  of the application, from {CALLERS} callers");
+    tell!("transmissions    {:>4}  of these messages", sent.transmissions());
+    tell!("retransmissions  {:>4}  among them", sent.retransmissions());
+    tell!("duplicates       {:>4}  that the service knew, and did not run again", known.1.load(Ordering::Relaxed));
+    tell!("runs             {:>4}  by the service's own count", ran.len());
+    tell!("replies          {replies:>4}  that callers got");
     let Toll { exchanges, requests_lost, answers_lost } = toll;
-    println!("exchanges        {exchanges:>4}  of HTTP; {requests_lost} requests and {answers_lost} answers were lost");
-    println!("elapsed          {:>4.1}  s", elapsed.as_secs_f64());
+    tell!("exchanges        {exchanges:>4}  of HTTP; {requests_lost} requests and {answers_lost} answers were lost");
+    tell!("elapsed          {:>4.1}  s", elapsed.as_secs_f64());
     failures.extend(verify(&ran, &answers));
     if failures.is_empty() {
-        println!("demo: ok, {MESSAGES} messages delivered exactly once, {} % of both ways lost", args.loss);
+        tell!("demo: ok, {MESSAGES} messages delivered exactly once, {} % of both ways lost", args.loss);
         return Ok(());
     }
     Err(format!("demo: not delivered exactly once: {}", failures.join("; ")).into())

@@ -9,6 +9,16 @@ use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 
+const AFTER_HELP: &str = "\
+Examples:
+  soap-session inspect --key service.key.pem messages
+  soap-session inspect --key service.key.pem --bodies --json messages | jq .
+
+Exit codes:
+  0  nothing failed
+  1  a message failed, or nobody read on
+  2  the options are wrong, or nothing could be inspected";
+
 /// Tells, message by message, what protects a recorded conversation and whether it holds.
 ///
 /// DIR holds one message a file: NN-c2s.xml (towards the service) and NN-s2c.xml, in the order of the wire. Where there
@@ -19,9 +29,9 @@ use std::path::PathBuf;
 /// holds, and the rest only TLS can have protected.
 ///
 /// Keys are followed from message to message: with the service's private key (--key) the token requests open, and from
-/// them and their answers come the keys of the session. Exit status: 0 nothing failed, 1 a message failed, 2 nothing
-/// could be inspected.
+/// them and their answers come the keys of the session.
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct InspectArgs {
     /// Folder of recorded messages
     #[arg(value_name = "DIR")]
@@ -34,7 +44,7 @@ pub struct InspectArgs {
     /// the next one for data that is encrypted without naming a key, as gSOAP does)
     #[arg(long = "secret", value_name = "HEX", value_parser = secret)]
     pub secrets: Vec<SecretKey>,
-    /// A user who may log in (repeat for several). Without it every password is accepted: an inspector does not judge
+    /// A user who may log in (repeat for several); others on this machine can see it. Without it every password is accepted: an inspector does not judge
     /// users
     #[arg(long = "user", value_name = "NAME:PASSWORD", value_parser = user)]
     pub users: Vec<(String, String)>,

@@ -1,11 +1,11 @@
 //! Who the client is, and whom it trusts.
 
-use super::{BindingArgs, CredentialName, SecurityName, password};
+use super::{BindingArgs, CredentialName, IdentityFiles, SecurityName, password};
 use crate::trouble::Trouble;
 use clap::Args;
 use soap_session_core::secure::UserCredential;
 use soap_session_credentials::{Certificate, CredentialStore, LoadError};
-use soap_session_tokio::tls::{Authorities, ClientTls, Identity};
+use soap_session_tokio::tls::{Authorities, ClientTls};
 use soap_session_tokio::{Binding, ClientOptions};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct ClientArgs {
     #[arg(long, value_name = "FILE", requires = "pkcs12_password_file", conflicts_with = "client_cert")]
     pub pkcs12: Option<PathBuf>,
     /// File whose first line is the password of that file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "pkcs12")]
     pub pkcs12_password_file: Option<PathBuf>,
     /// Who is trusted to certify HTTPS servers, or such a server's own certificate. On Debian
     /// /etc/ssl/certs/ca-certificates.crt has the usual authorities
@@ -59,7 +59,7 @@ impl ClientArgs {
     pub fn options(&self, url: &str, args: &BindingArgs) -> Result<(Binding, ClientOptions), Trouble> {
         let mut binding = args.binding()?;
         BindingArgs::patient(&mut binding, self.timeout);
-        let identity = self.identity()?;
+        let identity = self.identity().load()?;
         self.fitting(url, args, &binding, identity.is_some())?;
         let mut store = CredentialStore::new();
         if let Some(file) = &self.service_cert {
@@ -87,15 +87,12 @@ impl ClientArgs {
         Ok((binding, options))
     }
 
-    fn identity(&self) -> Result<Option<Identity>, Trouble> {
-        match (&self.client_cert, &self.client_key, &self.pkcs12, &self.pkcs12_password_file) {
-            (Some(certificate), Some(key), _, _) => {
-                loaded(Identity::from_pem_files(certificate, key), "--client-cert and --client-key").map(Some)
-            }
-            (_, _, Some(file), Some(secret)) => {
-                loaded(Identity::from_pkcs12_file(file, &password(secret)?), "--pkcs12").map(Some)
-            }
-            _ => Ok(None),
+    fn identity(&self) -> IdentityFiles<'_> {
+        IdentityFiles {
+            certificate: ("--client-cert", self.client_cert.as_deref()),
+            key: ("--client-key", self.client_key.as_deref()),
+            pkcs12: ("--pkcs12", self.pkcs12.as_deref()),
+            password: self.pkcs12_password_file.as_deref(),
         }
     }
 
@@ -126,9 +123,7 @@ impl ClientArgs {
         }
         match (args.credential, identity) {
             (CredentialName::Certificate, false) => {
-                return tell(
-                    "--credential certificate needs --client-cert and --client-key, or --pkcs12 and --pkcs12-password-file",
-                );
+                return tell(&format!("--credential certificate needs {}", self.identity().names()));
             }
             (CredentialName::None | CredentialName::Username, true)
                 if !(https && args.security == SecurityName::None) =>

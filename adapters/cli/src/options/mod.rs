@@ -2,6 +2,7 @@
 
 mod binding;
 mod client;
+mod identity;
 mod secrets;
 mod users;
 
@@ -22,4 +23,5 @@ pub use client::ClientArgs;
 pub use users::Users;
 
 pub(crate) use binding::{duration, version};
+pub(crate) use identity::IdentityFiles;
 pub(crate) use secrets::password;

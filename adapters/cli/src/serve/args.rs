@@ -1,12 +1,12 @@
 //! The command line of `soap-session serve`.
 
-use crate::options::{BindingArgs, CredentialName, SecurityName, Users, duration};
-use crate::trouble::{EXIT_CODES, Trouble};
+use crate::options::{BindingArgs, CredentialName, IdentityFiles, SecurityName, Users, duration};
+use crate::trouble::Trouble;
 use clap::{Args, ValueEnum};
 use soap_session_core::service::{ConcurrencyMode, InstanceContextMode};
 use soap_session_credentials::{Certificate, CredentialStore, KeyRing, LoadError};
 use soap_session_tokio::ServerOptions;
-use soap_session_tokio::tls::{Authorities, ClientCertificates, Identity, ServerTls};
+use soap_session_tokio::tls::{Authorities, ClientCertificates, ServerTls};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,9 +44,31 @@ pub enum ConcurrencyName {
     Multiple,
 }
 
+const AFTER_HELP: &str = "\
+Times are seconds, or numbers with ms, s, m or h behind them, such as 500ms, 90 or 10m.
+
+On Ctrl-C or SIGTERM no new session is taken, and those that are open get --close-timeout to be
+closed by their clients. Told a second time, it ends at once.
+
+Examples:
+  soap-session serve --listen 127.0.0.1:8000 --service calculator --reliable
+  soap-session serve --listen 127.0.0.1:8000 --service echo --metrics 127.0.0.1:9100 -v
+  soap-session serve --listen 0.0.0.0:8443 --service echo \\
+    --tls --pkcs12 host.pfx --pkcs12-password-file pass \\
+    --security transport-with-message-credential --credential username --users users.txt
+  soap-session serve --listen 0.0.0.0:8000 --upstream http://localhost:8080/ \\
+    --reliable --security message --cert host.pem --key host.key.pem
+
+Exit codes:
+    0  stopped when it was told to
+    2  the options are wrong, or do not go together; nothing was served
+    6  anything else, such as an address that is in use
+  130  told twice to stop, by Ctrl-C at last: sessions were not waited for
+  143  the same by SIGTERM";
+
 /// Serves: WCF's calculator, an echo, or the way to an ordinary SOAP service, until it is interrupted
 #[derive(Clone, Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = AFTER_HELP)]
 pub struct ServeArgs {
     /// Address to listen on, such as 127.0.0.1:8000; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
@@ -64,9 +86,13 @@ pub struct ServeArgs {
     /// With --upstream: time for its answers
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub upstream_timeout: Duration,
-    /// Write every message as it was received and sent to this folder, for `inspect`
+    /// Write every message as it was received and sent to this folder, for `inspect`: the newest
+    /// 10 000, in 256 MiB at most
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
+    /// Serve the numbers that Prometheus reads at http://ADDRESS/metrics; port 0 lets the system choose. The page is not protected
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub metrics: Option<SocketAddr>,
     /// How messages are spoken and protected
     #[command(flatten)]
     pub binding: BindingArgs,
@@ -76,8 +102,20 @@ pub struct ServeArgs {
     /// The service's private key, unencrypted
     #[arg(long, value_name = "PEM", requires = "cert", help_heading = "Credentials")]
     pub key: Option<PathBuf>,
+    /// The service's certificate and key in one file, PKCS#12 (.pfx, .p12)
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "pkcs12_password_file",
+        conflicts_with = "cert",
+        help_heading = "Credentials"
+    )]
+    pub pkcs12: Option<PathBuf>,
+    /// File whose first line is the password of that file
+    #[arg(long, value_name = "FILE", requires = "pkcs12", help_heading = "Credentials")]
+    pub pkcs12_password_file: Option<PathBuf>,
     /// Speak HTTPS, with the same certificate
-    #[arg(long, requires = "cert", help_heading = "Credentials")]
+    #[arg(long, help_heading = "Credentials")]
     pub tls: bool,
     /// File of those who may log in, a line name:password each. It is plain text: let nobody else read it
     #[arg(long, value_name = "FILE", help_heading = "Credentials")]
@@ -89,10 +127,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", help_heading = "Credentials")]
     pub cookie_ring: Option<PathBuf>,
     /// How long an instance of the service lives
-    #[arg(long, value_enum, default_value = "per-session", help_heading = "Host")]
+    #[arg(long, value_enum, value_name = "MODE", default_value = "per-session", help_heading = "Host")]
     pub instance_mode: InstanceName,
     /// How many calls run in one instance. A gateway's default is multiple, otherwise single
-    #[arg(long, value_enum, help_heading = "Host")]
+    #[arg(long, value_enum, value_name = "MODE", help_heading = "Host")]
     pub concurrency_mode: Option<ConcurrencyName>,
     /// maxConcurrentCalls; 16 for each processor unless said
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Host")]
@@ -174,9 +212,11 @@ impl ServeArgs {
 
     fn store(&self) -> Result<CredentialStore, Trouble> {
         let mut store = CredentialStore::new();
-        if let (Some(identity), true) = (self.identity()?, self.protects()) {
+        if self.protects()
+            && let Some(identity) = self.identity().load()?
+        {
             let keyed = identity.certificate().and_then(|it| store.with_key(it, identity.private_key()?));
-            store = loaded(keyed, "--cert and --key")?;
+            store = loaded(keyed, "the service's certificate")?;
         }
         if let Some(file) = &self.users {
             let users = Users::read(file)?;
@@ -194,17 +234,18 @@ impl ServeArgs {
         Ok(store)
     }
 
-    fn identity(&self) -> Result<Option<Identity>, Trouble> {
-        match (&self.cert, &self.key) {
-            (Some(certificate), Some(key)) => {
-                loaded(Identity::from_pem_files(certificate, key), "--cert and --key").map(Some)
-            }
-            _ => Ok(None),
+    fn identity(&self) -> IdentityFiles<'_> {
+        IdentityFiles {
+            certificate: ("--cert", self.cert.as_deref()),
+            key: ("--key", self.key.as_deref()),
+            pkcs12: ("--pkcs12", self.pkcs12.as_deref()),
+            password: self.pkcs12_password_file.as_deref(),
         }
     }
 
     fn server_tls(&self) -> Result<ServerTls, Trouble> {
-        let Some(identity) = self.identity()? else { return Err(Trouble::usage("--tls needs --cert and --key")) };
+        let needed = || Trouble::usage(format_args!("--tls needs {}", self.identity().names()));
+        let identity = self.identity().load()?.ok_or_else(needed)?;
         let clients = match (self.binding.security, self.trust.is_empty()) {
             (SecurityName::None, false) => {
                 ClientCertificates::Required(loaded(Authorities::from_files(&self.trust), "--trust")?)
@@ -218,16 +259,21 @@ impl ServeArgs {
     fn fitting(&self) -> Result<(), Trouble> {
         let tell = |text: &str| Err(Trouble::usage(text));
         let BindingArgs { security, credential, .. } = self.binding;
-        if security == SecurityName::Message && self.cert.is_none() {
-            return tell("--security message needs --cert and --key");
+        let identity = self.identity();
+        if security == SecurityName::Message && !identity.is_named() {
+            return tell(&format!("--security message needs {}", identity.names()));
         }
         if security == SecurityName::TransportWithMessageCredential && !self.tls {
-            return tell(
-                "transport-with-message-credential leaves the protection of messages to HTTPS: say --tls, with --cert and --key",
-            );
+            return tell(&format!(
+                "transport-with-message-credential leaves the protection of messages to HTTPS: say --tls, with {}",
+                identity.names()
+            ));
         }
-        if self.cert.is_some() && !self.tls && security != SecurityName::Message {
-            return tell("--cert would not be used: say --tls, or --security message");
+        if self.tls && !identity.is_named() {
+            return tell(&format!("--tls needs {}", identity.names()));
+        }
+        if identity.is_named() && !self.tls && security != SecurityName::Message {
+            return tell("the certificate would not be used: say --tls, or --security message");
         }
         match (credential, &self.users) {
             (CredentialName::Username, None) => return tell("--credential username needs --users FILE"),

@@ -11,7 +11,9 @@ pub use args::{ConcurrencyName, InstanceName, ServeArgs, ServiceName};
 pub(crate) use args::address as listen_address;
 pub(crate) use told::say;
 
+use crate::metrics::Metrics;
 use crate::options::version;
+use crate::signals::Signals;
 use crate::trouble::{Exit, Trouble, run};
 use calculator::Calculator;
 use echo::Echo;
@@ -28,32 +30,39 @@ const LOOK: Duration = Duration::from_millis(500);
 impl ServeArgs {
     /// Serves until it is interrupted. What went wrong is told on the standard error.
     pub fn run(&self) -> Exit {
-        run("serve", async { self.serve().await.map(|()| Exit::Done) })
+        run("serve", self.serve())
     }
 
-    async fn serve(&self) -> Result<(), Trouble> {
+    async fn serve(&self) -> Result<Exit, Trouble> {
+        let mut signals = Signals::listen()?;
         let log = crate::options::log(self.log.as_deref())?;
         let faults = Faults { soap: self.binding.binding()?.soap(), log: log.clone() };
         let options = self.options()?.with_observer(Arc::new(faults));
-        match (&self.upstream, self.service) {
-            (Some(upstream), _) => self.host(options, Gateway::new(upstream, self)?).await?,
-            (None, Some(ServiceName::Echo)) => self.host(options, Echo).await?,
+        let exit = match (&self.upstream, self.service) {
+            (Some(upstream), _) => self.host(&mut signals, options, Gateway::new(upstream, self)?).await?,
+            (None, Some(ServiceName::Echo)) => self.host(&mut signals, options, Echo).await?,
             (None, Some(ServiceName::Calculator)) => {
-                self.host(options, Calculator { sessions: self.has_sessions() }).await?;
+                self.host(&mut signals, options, Calculator { sessions: self.has_sessions() }).await?
             }
             (None, None) => {
                 return Err(Trouble::usage(
                     "say what to serve: --service calculator, --service echo, or --upstream URL",
                 ));
             }
-        }
+        };
         if let Some(log) = &log {
             say(format_args!("Log: {}.", log.finish()));
         }
-        Ok(())
+        Ok(exit)
     }
 
-    async fn host<S: Service>(&self, options: ServerOptions, service: S) -> Result<(), Trouble> {
+    async fn host<S: Service>(
+        &self,
+        signals: &mut Signals,
+        options: ServerOptions,
+        service: S,
+    ) -> Result<Exit, Trouble> {
+        let metrics = Metrics::start(self.metrics).await?;
         let (close, binding) = (options.close, self.binding.binding()?);
         let told = Told::new(service, self.instance_mode == InstanceName::PerSession, self.protects());
         let server =
@@ -65,43 +74,36 @@ impl ServeArgs {
             binding.name(),
             version(binding.soap())
         ));
+        if let Some(metrics) = &metrics {
+            metrics.told();
+        }
         let watch = server.watch();
         let looking = tokio::spawn(look(watch.clone()));
-        server
-            .serve(async {
-                interrupted().await;
-                let sessions = watch.sessions();
-                say(format_args!(
-                    "Stopping: {sessions} sessions are open, and get {} s to be closed.",
-                    close.as_secs_f32()
-                ));
+        let stopping = || {
+            let sessions = watch.sessions();
+            say(format_args!(
+                "Stopping: {sessions} sessions are open, and get {} s to be closed.",
+                close.as_secs_f32()
+            ));
+        };
+        let serve = |stopped| {
+            server.serve(async {
+                let _ = stopped.await;
             })
-            .await;
+        };
+        let exit = signals.serve(serve, stopping).await;
         looking.abort();
-        say(format_args!("Stopped."));
-        Ok(())
+        if let Some(metrics) = metrics {
+            metrics.stop().await;
+        }
+        say(format_args!("{}", if exit == Exit::Done { "Stopped." } else { "Stopped at once." }));
+        Ok(exit)
     }
 }
 
 /// The action of a reply that stands for HTTP's 202: see [`Gateway`].
 pub(crate) const fn accepted_action() -> &'static str {
     gateway::ACCEPTED
-}
-
-/// Ctrl-C, or the system's request to end.
-pub(crate) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Tells of throttles that let somebody wait, and when nobody waits any more.

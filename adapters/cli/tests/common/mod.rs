@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "a test may stop, and uses what it needs")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -36,45 +36,78 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
+/// What a process writes, line by line.
+type Lines = Arc<Mutex<Vec<String>>>;
+
 /// A process that serves until it is dropped.
 pub(crate) struct Served {
     child: Child,
     pub(crate) address: String,
-    said: Arc<Mutex<Vec<String>>>,
+    said: Lines,
+    /// On its standard error.
+    told: Lines,
+}
+
+fn collect(lines: impl Iterator<Item = io::Result<String>> + Send + 'static) -> Lines {
+    let collected = Lines::default();
+    let note = Arc::clone(&collected);
+    thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note.lock().unwrap().push(line)));
+    collected
+}
+
+/// Waits for a line with these words.
+fn awaited(lines: &Lines, words: &str) -> String {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let found = lines.lock().unwrap().iter().find(|line| line.contains(words)).cloned();
+        if let Some(found) = found {
+            return found;
+        }
+        assert!(Instant::now() < until, "«{words}» is not among {:#?}", lines.lock().unwrap());
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 impl Served {
     pub(crate) fn start(arguments: &[String]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_soap-session"));
-        let mut child = command
+        Self::start_in(arguments, &[])
+    }
+
+    /// With these variables of its environment.
+    pub(crate) fn start_in(arguments: &[String], variables: &[(&str, &str)]) -> Self {
+        let mut child = program(variables)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let told = collect(BufReader::new(child.stderr.take().unwrap()).lines());
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().map(Result::unwrap).unwrap_or_default();
         let address = first.split_whitespace().nth(2).unwrap_or_default();
         let address = address.rsplit("//").next().unwrap().trim_end_matches('/').to_owned();
-        assert!(first.starts_with("Listening on "), "{arguments:?}: {first}");
-        let said = Arc::new(Mutex::new(vec![first]));
-        let note = Arc::clone(&said);
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note.lock().unwrap().push(line)));
-        Self { child, address, said }
+        assert!(first.starts_with("Listening on "), "{arguments:?}: {first} {told:?}");
+        Self { child, address, said: collect([Ok(first)].into_iter().chain(lines)), told }
     }
 
     pub(crate) fn port(&self) -> &str {
         self.address.rsplit(':').next().unwrap()
     }
 
-    /// Waits until it has said this.
-    pub(crate) fn says(&self, words: &str) {
-        let until = Instant::now() + Duration::from_secs(30);
-        while !self.said.lock().unwrap().iter().any(|line| line.contains(words)) {
-            assert!(Instant::now() < until, "«{words}» is not among {:#?}", self.said.lock().unwrap());
-            thread::sleep(Duration::from_millis(20));
-        }
+    /// Waits until it has said this. The line.
+    pub(crate) fn says(&self, words: &str) -> String {
+        awaited(&self.said, words)
+    }
+
+    /// Waits until it has told this on its standard error. The line.
+    pub(crate) fn tells(&self, words: &str) -> String {
+        awaited(&self.told, words)
+    }
+
+    /// What it has written until now, on either.
+    pub(crate) fn written(&self) -> [Vec<String>; 2] {
+        [self.said.lock().unwrap().clone(), self.told.lock().unwrap().clone()]
     }
 
     /// SIGKILL on Unix: it has no time for anything.
@@ -85,10 +118,31 @@ impl Served {
 
     /// Asks it to stop as Ctrl-C does. Its exit code.
     pub(crate) fn interrupt(&mut self) -> Option<i32> {
-        let interrupted = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
-        assert!(interrupted.success());
+        self.signal("INT");
+        self.ended()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Waits until it has ended. Its exit code.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
+}
+
+/// Sends a signal by its name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// The program, that hears nothing of how the tests are run.
+fn program(variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_soap-session"));
+    command.env_remove("RUST_LOG").envs(variables.iter().copied());
+    command
 }
 
 impl Drop for Served {
@@ -107,9 +161,17 @@ pub(crate) struct Ran {
 }
 
 pub(crate) fn begin(arguments: &[String], input: &str) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_soap-session"));
-    let mut child =
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    begin_in(arguments, input, &[])
+}
+
+pub(crate) fn begin_in(arguments: &[String], input: &str, variables: &[(&str, &str)]) -> Child {
+    let mut child = program(variables)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     // It may have refused its options, and never read.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child
@@ -123,4 +185,8 @@ pub(crate) fn end(child: Child) -> Ran {
 
 pub(crate) fn run(arguments: &[String], input: &str) -> Ran {
     end(begin(arguments, input))
+}
+
+pub(crate) fn run_in(arguments: &[String], input: &str, variables: &[(&str, &str)]) -> Ran {
+    end(begin_in(arguments, input, variables))
 }

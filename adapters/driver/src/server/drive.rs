@@ -1,6 +1,6 @@
 //! What carries a server's bytes and time. It asks the endpoints and the host, and does what they say.
 //!
-//! Locks are taken in this order: a shard's, then the host's or the door's. No lock is held while a service runs.
+//! Locks are taken in this order: a shard's, the host's, the door's. No lock is held while a service runs.
 
 use super::heap::Heap;
 use super::layer::Heard;
@@ -31,7 +31,7 @@ use soap_session_core::soap::SoapVersion;
 use soap_session_core::soap::fault::QName;
 use soap_session_core::throttle::{Pressure, Throttle};
 use soap_session_core::time::{Deadline, Instant};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tracing::Instrument;
@@ -181,11 +181,8 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             let full = entry.full.or_else(|| self.stopping.load(Ordering::SeqCst).then_some(0));
             state.endpoint.layer_mut().set_full(full);
             if self.refuse_when_busy {
-                state.endpoint.tell_room(self.now(), &lock(&self.host).host);
-                if full.is_some() {
-                    // The one would take the other's place.
-                    state.endpoint.layer_mut().set_room(Some(0));
-                }
+                // The door has judged, for all shards: the layer would count its own.
+                state.endpoint.layer_mut().set_room(None);
             }
             let heard = state.endpoint.receive(self.now(), exchange, &*self.credentials, message);
             let census = state.endpoint.layer().census();
@@ -242,6 +239,12 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         };
         match (gate.router.route(message), &gate.door) {
             (Route::Shard { shard, opens: None }, _) => Entry::at(shard),
+            (route, Some(door)) if self.refuse_when_busy => {
+                // Both locks at once: what was accepted is no longer pending by then, and no permit is counted twice.
+                let host = lock(&self.host);
+                let pressure = host.host.pressure(Throttle::Sessions, self.now());
+                lock(door).admit_within(route, None, pressure.limit.saturating_sub(pressure.used))
+            }
             (route, Some(door)) => lock(door).admit(route, None),
             (Route::Shard { shard, .. }, None) => Entry::at(shard),
             (Route::New(opening), None) => Entry::at(opening.home()),
@@ -286,6 +289,10 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 progress = true;
                 others |= host.accepts_again(now);
                 self.obey(number, state, host, order, jobs);
+            }
+            if self.refuse_when_busy {
+                // Who was accepted has a permit now instead of a claim to one: nobody sees it without either, or with both.
+                self.tell_census(number, state);
             }
             loop {
                 let wanted = host.host.poll(now);
@@ -558,17 +565,26 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         }
     }
 
-    /// Aborts every session that is left.
+    /// Aborts every session that is left, whether its first message came or not.
     pub(super) fn abort_all(self: &Arc<Self>) {
-        for (number, shard) in (0..).zip(&self.shards) {
-            {
-                let mut state = shard.state();
-                let owners: Vec<Owner> = state.sessions.keys().copied().collect();
-                for owner in owners {
-                    state.endpoint.layer_mut().abort(owner, AbortReason::NotClosed);
+        let mut aborted = HashSet::new();
+        // Whoever waited for a permit gets one when others are aborted: until nobody comes any more.
+        loop {
+            let before = aborted.len();
+            for (number, shard) in (0..).zip(&self.shards) {
+                {
+                    let mut state = shard.state();
+                    let owners: Vec<Owner> =
+                        state.endpoint.owners().filter(|owner| *owner != Owner::Datagram).collect();
+                    for owner in owners.into_iter().filter(|owner| aborted.insert((number, *owner))) {
+                        state.endpoint.layer_mut().abort(owner, AbortReason::NotClosed);
+                    }
                 }
+                self.run(number);
             }
-            self.run(number);
+            if aborted.len() == before {
+                return;
+            }
         }
     }
 

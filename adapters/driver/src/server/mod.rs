@@ -90,8 +90,9 @@ impl<R: Runtime, S: Service> Server<R, S> {
             telemetry::stops(ending.sessions());
             if within(&ending.runtime, close, ending.wind_up()).await.is_none() {
                 telemetry::unclosed(ending.sessions());
-                ending.abort_all();
             }
+            // Those that were opened and never used are nobody's to close.
+            ending.abort_all();
         };
         let serving = Arc::clone(&shared);
         http.serve(move |request| Arc::clone(&serving).exchange(request), wound_up).await;

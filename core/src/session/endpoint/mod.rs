@@ -198,6 +198,11 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         if self.session { self.layer.session_id(owner) } else { None }
     }
 
+    /// The sessions that were accepted, those included that wait for their permit, or for their first message.
+    pub fn owners(&self) -> impl Iterator<Item = Owner> {
+        self.channels.iter().map(|(_, bound)| bound.owner)
+    }
+
     /// Every timer of a session that is running, the host's and the layers'; `tell` hears of each: its name, when it is due, and
     /// what it will then do.
     pub fn timers(&self, host: &ServiceHost<Kept, S>, owner: Owner, tell: &mut dyn FnMut(Timer)) {
@@ -269,8 +274,9 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         }
     }
 
-    /// Where nobody shall wait, who wants to open a session too many is told then. [`offer`](Self::offer) tells the layer so; an
-    /// endpoint that shares its host has to be told before it receives as well, since others take permits meanwhile.
+    /// Where nobody shall wait, who wants to open a session too many is told then. [`offer`](Self::offer) tells the layer so. An
+    /// endpoint that shares its host knows nothing of the claims of others: there a [`Door`](crate::door::Door::admit_within) judges
+    /// for all, and its verdict replaces this one before each message (`set_room(None)`).
     pub fn tell_room(&mut self, now: Instant, host: &ServiceHost<Kept, S>) {
         let refuses = host.settings().refuse_when_busy && self.layer.sessionful();
         let room = || {
