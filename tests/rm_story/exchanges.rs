@@ -56,7 +56,9 @@ fn end(request: &Event, answer: Option<&Event>) -> End {
         Proxy::DropClose | Proxy::Refused | Proxy::HungUp => Some(End::Closed(event.ms)),
         Proxy::Status(status) => Some(End::Refused(event.ms, status)),
         Proxy::DropHang => Some(End::Hung),
-        Proxy::Pass | Proxy::Delay | Proxy::Duplicate | Proxy::CopyOf(_) | Proxy::AnswerToCopy(_) => None,
+        Proxy::Pass | Proxy::Delay | Proxy::Replace | Proxy::Duplicate | Proxy::CopyOf(_) | Proxy::AnswerToCopy(_) => {
+            None
+        }
     };
     let ended = fate(request).or_else(|| answer.and_then(fate));
     ended.unwrap_or_else(|| {

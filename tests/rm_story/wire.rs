@@ -63,8 +63,10 @@ pub enum Proxy {
     DropHang,
     /// Swallowed it and closed the connection.
     DropClose,
-    /// Passed it on later.
+    /// Passed it on later, after a time or when it was told to.
     Delay,
+    /// Passed on something else that it made of it.
+    Replace,
     /// Passed it on, and sent a copy later.
     Duplicate,
     /// Made it: a copy of this message.
@@ -136,7 +138,8 @@ impl Proxy {
             "" => Self::Pass,
             "drop-hang" => Self::DropHang,
             "drop-close" => Self::DropClose,
-            "delay" => Self::Delay,
+            "delay" | "hold" => Self::Delay,
+            "replace" => Self::Replace,
             "dup" => Self::Duplicate,
             "status" => Self::Status(value.parse().expect("a status")),
             "server closed the connection without an answer" => Self::HungUp,
@@ -149,7 +152,7 @@ impl Proxy {
 
     fn delivers(self) -> bool {
         match self {
-            Self::Pass | Self::Delay | Self::Duplicate | Self::CopyOf(_) => true,
+            Self::Pass | Self::Delay | Self::Replace | Self::Duplicate | Self::CopyOf(_) => true,
             Self::DropHang
             | Self::DropClose
             | Self::AnswerToCopy(_)

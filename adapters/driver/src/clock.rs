@@ -3,7 +3,7 @@
 use crate::Runtime;
 use soap_session_core::time::{Deadline, Duration, Instant, Wall};
 use std::future::pending;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 /// A runtime's clock, counted from when this was made, and the calendar time of that moment.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start<R: Runtime>(runtime: &R) -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = runtime.calendar().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall = Wall { unix_ms_at_zero: i64::try_from(unix.as_millis()).unwrap_or(i64::MAX) };
         Self { zero: runtime.now(), wall }
     }

@@ -4,7 +4,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Sockets, a clock and tasks.
 ///
@@ -32,6 +32,13 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Now, by the clock that [`sleep_until`](Self::sleep_until) waits for.
     fn now(&self) -> Instant;
+
+    /// The calendar's time, of which a client and a server take note when they are made: timestamps are that and what passes by
+    /// [`now`](Self::now) from then on. A runtime whose time is simulated has a calendar of its own, so that a test does not hang
+    /// on the day it is run.
+    fn calendar(&self) -> SystemTime {
+        SystemTime::now()
+    }
 
     /// Waits until then.
     fn sleep_until(&self, until: Instant) -> impl Future<Output = ()> + Send;

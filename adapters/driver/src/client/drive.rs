@@ -301,7 +301,7 @@ impl<R: Runtime> Shared<R> {
         if self.read(|state| state.over) {
             return;
         }
-        let until = Deadline::within(self.now(), self.timeouts.send);
+        let until = self.patience();
         self.observer.passed(Way::Sent, None, &message, exchange);
         let answered = async { Some(self.http.exchange(&headers, message, self.largest).await) };
         let given_up = async {
@@ -310,6 +310,18 @@ impl<R: Runtime> Shared<R> {
         };
         let answer = or(answered, given_up).await;
         self.arrived(exchange, answer);
+    }
+
+    /// Until when an exchange that begins now may take: whatever it is for has that long, so that nothing ends here that the
+    /// channel still waits for.
+    fn patience(&self) -> Deadline {
+        let besides = match self.read(|state| state.channel.state()) {
+            CommunicationState::Created | CommunicationState::Opening => self.timeouts.open,
+            CommunicationState::Opened | CommunicationState::Faulted => self.timeouts.send,
+            CommunicationState::Closing | CommunicationState::Closed => self.timeouts.close,
+        };
+        let now = self.now();
+        Deadline::within(now, self.timeouts.send).max(Deadline::within(now, besides))
     }
 
     fn arrived(self: &Arc<Self>, exchange: Exchange, answer: Option<Result<HttpReply, HttpError>>) {

@@ -3,31 +3,61 @@
 
 use crate::clock::Played;
 use crate::peer::{Inbox, Reaction, Request, field};
-use crate::setting::{Home, binding, operation_use};
+use crate::secured::Eyes;
+use crate::service_peer::ServicePeer;
+use crate::setting::{Home, client_options, operation_use};
 use crate::stage::Stage;
 use crate::tale::{Step, Tale};
 use soap_session_core::lifetime::CommunicationState;
 use soap_session_core::session::OperationUse;
-use soap_session_driver::{CallError, Client, ClientOptions, CloseError, Failed, Reply, Runtime};
+use soap_session_driver::{CallError, Client, CloseError, Failed, Reply, Runtime};
 use soap_session_tests::Direction;
-use soap_session_tests::rm_story::{Call, Event, ExchangeEnd, Outcome};
+use soap_session_tests::rm_story::{Call, Event, ExchangeEnd, Line, Outcome};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 /// How a call ended: what it returned or the exception's type, and the channel's state then.
 type Ended = (Result<String, String>, CommunicationState);
 
+/// A request of ours.
+struct Posted {
+    request: Request,
+    /// All of it that is compared.
+    sight: String,
+    flaw: Option<String>,
+}
+
+/// Takes what has come.
+fn take(inbox: &Inbox, eyes: &mut Option<Eyes>, pool: &mut Vec<Posted>) {
+    for request in inbox.take() {
+        let (sight, flaw) = match eyes {
+            Some(eyes) => {
+                let seen = eyes.see(Direction::ClientToServer, &request.said.body);
+                (seen.text, seen.flaw)
+            }
+            None => (request.said.text(), None),
+        };
+        pool.push(Posted { request, sight, flaw });
+    }
+}
+
 struct Play<'t, B: Home> {
     stage: Stage<'t>,
     inbox: Inbox,
+    /// Who sees what is protected, where it is.
+    eyes: Option<Eyes>,
+    /// The security of the recorded service, where there are sessions of it.
+    peer: Option<ServicePeer>,
     /// How much longer the first exchange of a session takes than was seen.
     lead: u64,
     clients: BTreeMap<String, Client<Played<B>>>,
     calls: HashMap<usize, Arc<Mutex<Option<Ended>>>>,
     /// Requests that no recorded one is known for yet.
-    pool: Vec<Request>,
+    pool: Vec<Posted>,
     /// Exchanges that are open.
     open: HashMap<usize, Request>,
+    /// Those of them whose requests reach the service later, and when.
+    held: HashMap<usize, u64>,
     /// Bodies that calls have used.
     used: Vec<u32>,
 }
@@ -57,11 +87,14 @@ fn play_with<B: Home>(tale: &Tale, lead: u64) -> (usize, Vec<String>) {
     let play = Play::<B> {
         stage,
         inbox,
+        eyes: tale.is_secured().then(Eyes::open),
+        peer: ServicePeer::new(tale),
         lead,
         clients: BTreeMap::new(),
         calls: HashMap::new(),
         pool: Vec::new(),
         open: HashMap::new(),
+        held: HashMap::new(),
         used: Vec::new(),
     };
     play.run()
@@ -129,7 +162,11 @@ impl<B: Home> Play<'_, B> {
                 }
                 Step::Ends(place) => self.ends(place, *ms),
                 Step::Told(place) => self.told(place, *ms),
-                Step::Server(_) => {}
+                Step::Server(place) => {
+                    if let (Some(peer), Line::ServerReady) = (&mut self.peer, &self.stage.tale.moments[place].line) {
+                        peer.starts_again();
+                    }
+                }
             }
         }
         self.over()
@@ -139,7 +176,7 @@ impl<B: Home> Play<'_, B> {
     fn settle(&mut self) {
         let (inbox, counts) = (&self.inbox, &self.stage.counts);
         self.stage.settle(&|| counts.sent() > inbox.count());
-        self.pool.extend(self.inbox.take());
+        take(&self.inbox, &mut self.eyes, &mut self.pool);
     }
 
     fn advance(&mut self, ms: u64) {
@@ -153,8 +190,8 @@ impl<B: Home> Play<'_, B> {
         let call = self.stage.tale.call(place).clone();
         if call.operation == "make" {
             let url = format!("http://{}/probe", self.inbox.address);
-            let options = ClientOptions::new(binding(&self.stage.tale.client))
-                .with_observer(Arc::clone(&self.stage.counts) as Arc<_>);
+            let options = client_options(self.stage.tale, &call.client);
+            let options = options.with_observer(Arc::clone(&self.stage.counts) as Arc<_>);
             match Client::new(&url, options) {
                 Ok(client) => drop(self.clients.insert(call.client, client)),
                 Err(error) => self.stage.wrong(format!("{} cannot be made: {error}", call.client)),
@@ -217,28 +254,31 @@ impl<B: Home> Play<'_, B> {
     fn asks(&mut self, place: usize, ms: u64) -> bool {
         let tale = self.stage.tale;
         let event = tale.event(tale.exchanges[place].request);
-        let theirs = tale.text(event);
+        let theirs = tale.sight(event);
         let (inbox, counts) = (&self.inbox, Arc::clone(&self.stage.counts));
-        let (pool, mut found) = (&mut self.pool, None);
+        let (pool, eyes, mut found) = (&mut self.pool, &mut self.eyes, None);
         self.stage.until(ms, 1_500, &|| counts.sent() > inbox.count(), |stage| {
-            pool.extend(inbox.take());
-            found = pool.iter().position(|request| stage.names.difference(&request.said.text(), &theirs).is_none());
+            take(inbox, eyes, pool);
+            found = pool.iter().position(|posted| stage.names.difference(&posted.sight, &theirs).is_none());
             found.is_some()
         });
         let close = || {
             let action = |text: &str| {
-                let action = text.split_once("Action s:mustUnderstand=\"1\">").map(|(_, rest)| rest.to_owned());
-                action.and_then(|rest| rest.split_once('<').map(|(action, _)| action.to_owned()))
+                let (_, rest) = text.split_once("Action s:mustUnderstand=\"1\"")?;
+                Some(rest.split_once('>')?.1.split_once('<')?.0.to_owned())
             };
-            self.pool.iter().position(|request| action(&request.said.text()) == action(&theirs))
+            self.pool.iter().position(|posted| action(&posted.sight) == action(&theirs))
         };
         let Some(at) = found.or_else(close) else {
-            let other = self.pool.first().map(|request| request.said.text()).unwrap_or_default();
+            let other = self.pool.first().map(|posted| posted.sight.clone()).unwrap_or_default();
             self.stage.wrong(format!("#{:02} is not posted ({}); posted: {other}", event.number, event.told));
-            return false;
+            // Without an answer the story goes on without it.
+            return tale.exchanges[place].end == ExchangeEnd::Hung;
         };
-        let request = self.pool.remove(at);
-        let ours = request.said.text();
+        let Posted { request, sight: ours, flaw } = self.pool.remove(at);
+        if let Some(flaw) = flaw {
+            self.stage.wrong(format!("#{:02}: a receiver refuses it: {flaw}", event.number));
+        }
         match self.stage.names.difference(&ours, &theirs) {
             None => self.stage.names.learn(&ours, &theirs),
             Some(difference) => self.stage.wrong(format!("#{:02}: {difference}", event.number)),
@@ -254,9 +294,53 @@ impl<B: Home> Play<'_, B> {
             self.stage.wrong(format!("#{:02}: {}", event.number, request.said.head));
         }
         self.stage.compared += 1;
-        self.open.insert(place, request);
         self.stage.is_now(ms);
+        let exchange = &tale.exchanges[place];
+        match exchange.received.map(|received| tale.issued(exchange).unwrap_or(received)) {
+            Some(received) if received > ms => drop(self.held.insert(place, received)),
+            Some(_) => self.reaches(place, &request, ms),
+            None => {}
+        }
+        self.open.insert(place, request);
         true
+    }
+
+    /// A request reaches the recorded service.
+    fn reaches(&mut self, place: usize, request: &Request, ms: u64) {
+        if let Some(peer) = &mut self.peer {
+            peer.hears(self.stage.target(ms), self.stage.tale.exchanges[place].request, &request.said.body);
+        }
+    }
+
+    /// What the recorded service answers, here.
+    fn answer(&mut self, place: usize, request: &Request) -> Vec<u8> {
+        let tale = self.stage.tale;
+        let exchange = &tale.exchanges[place];
+        let answer = tale.event(exchange.answer.unwrap());
+        if let Some(ms) = self.held.remove(&place) {
+            self.reaches(place, request, ms);
+        }
+        let names = &mut self.stage.names;
+        let Some(peer) = &mut self.peer else { return names.translate(&tale.text(answer)).into_bytes() };
+        let conversation = tale.event(exchange.request).envelope().and_then(|asked| asked.conversation.as_deref());
+        let conversation = conversation.map(|name| names.translate(name));
+        let now = self.stage.time.now();
+        let bare = || names.translate(&tale.text(answer));
+        let said = match peer.says(now, exchange.request, answer, bare, conversation.as_deref()) {
+            Ok(said) => said,
+            Err(why) => {
+                self.stage.wrong(format!("the peer cannot say #{:02}: {why}", answer.number));
+                return Vec::new();
+            }
+        };
+        if let Some(eyes) = self.eyes.as_mut().filter(|_| !said.is_empty()) {
+            let (seen, theirs) = (eyes.see(Direction::ServerToClient, &said), tale.sight(answer));
+            match seen.flaw.or_else(|| self.stage.names.difference(&seen.text, &theirs)) {
+                None => self.stage.names.learn(&seen.text, &theirs),
+                Some(flaw) => self.stage.wrong(format!("the peer's own #{:02}: {flaw}", answer.number)),
+            }
+        }
+        said
     }
 
     /// An exchange ends.
@@ -277,12 +361,11 @@ impl<B: Home> Play<'_, B> {
         if request.is_given_up() {
             return;
         }
-        let react = request.react;
         let received = self.stage.counts.received();
         let said = match exchange.end {
             ExchangeEnd::Closed(_) => {
                 let ended = self.stage.time.ended();
-                let _ = react.send(Reaction::Close);
+                let _ = request.react.send(Reaction::Close);
                 // That of the exchange, and that of the connection.
                 let time = Arc::clone(&self.stage.time);
                 if !self.stage.soon(|| time.ended() >= ended + 2) {
@@ -295,16 +378,15 @@ impl<B: Home> Play<'_, B> {
                 format!("HTTP/1.1 {status} Unavailable\r\nContent-Length: 0\r\n\r\n").into_bytes()
             }
             ExchangeEnd::Answered(_) => {
-                let answer = tale.event(exchange.answer.unwrap());
-                let body = self.stage.names.translate(&tale.text(answer));
-                let head = tale.head(answer);
+                let body = self.answer(place, &request);
+                let head = tale.head(tale.event(exchange.answer.unwrap()));
                 let lines = head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("content-length:"));
                 let head: String = lines.map(|line| format!("{line}\r\n")).collect();
-                format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+                [format!("{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes(), body].concat()
             }
             ExchangeEnd::Hung | ExchangeEnd::Unanswered => return,
         };
-        let _ = react.send(Reaction::Answer(said));
+        let _ = request.react.send(Reaction::Answer(said));
         let counts = Arc::clone(&self.stage.counts);
         if !self.stage.soon(|| counts.received() > received) {
             self.stage.wrong(format!("the answer to #{:02} is not taken", exchange.request));
@@ -352,7 +434,7 @@ impl<B: Home> Play<'_, B> {
     fn over(mut self) -> (usize, Vec<String>) {
         self.settle();
         for request in std::mem::take(&mut self.pool) {
-            self.stage.wrong(format!("was not recorded: {}", request.said.text()));
+            self.stage.wrong(format!("was not recorded: {}", request.sight));
         }
         self.clients.clear();
         (self.stage.compared, self.stage.wrong)

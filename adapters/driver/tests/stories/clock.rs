@@ -11,7 +11,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The calendar's time when a story begins: that of the recordings, about.
+pub(crate) const CALENDAR_MS: u64 = 1_795_230_000_000;
 
 thread_local! {
     /// The clock of the story that this thread tells: a runtime is made without arguments.
@@ -119,6 +122,10 @@ impl<B: Runtime> Runtime for Played<B> {
 
     fn now(&self) -> Instant {
         self.time.zero + self.time.state.lock().unwrap().now
+    }
+
+    fn calendar(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(CALENDAR_MS) + self.time.state.lock().unwrap().now
     }
 
     fn sleep_until(&self, until: Instant) -> impl Future<Output = ()> + Send {

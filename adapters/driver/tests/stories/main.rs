@@ -3,13 +3,19 @@
 //! A peer of blocking sockets plays the recorded side: its octets are the recorded ones, save that identifiers and the address of this
 //! play stand where the recorded ones stood. What ours sends is compared octet for octet in the same way. Time does not pass by
 //! itself: the script puts the clock forward, from one timer to the next.
+//!
+//! Where messages are protected, the peer says what the recorded one said under the keys of the play, and is as suspicious as ours: see
+//! [`secured`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
 mod client;
+mod client_peer;
 mod clock;
 mod names;
 mod peer;
+mod secured;
 mod server;
+mod service_peer;
 mod setting;
 mod stage;
 mod table;

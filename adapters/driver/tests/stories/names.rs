@@ -2,8 +2,23 @@
 
 use std::collections::HashMap;
 
-const URN: &str = "urn:uuid:";
-const LENGTH: usize = URN.len() + 36;
+/// What identifiers begin with: names, and the Ids of WS-Security, which have a number at the end.
+const BEGINNINGS: [&str; 2] = ["urn:uuid:", "uuid-"];
+/// Length of what follows.
+const GUID: usize = 36;
+
+/// The length of the identifier that a text begins with.
+fn identifier(text: &str) -> Option<usize> {
+    let begins = BEGINNINGS.iter().find(|begins| text.starts_with(**begins))?.len();
+    let guid = text.get(begins..begins + GUID)?;
+    if !guid.bytes().all(|octet| octet.is_ascii_hexdigit() || octet == b'-') {
+        // A second beginning inside: it is no identifier.
+        return None;
+    }
+    let number = text[begins + GUID..].strip_prefix('-').filter(|_| text.starts_with("uuid-"));
+    let number = number.map_or(0, |number| 1 + number.bytes().take_while(u8::is_ascii_digit).count());
+    Some(begins + GUID + number)
+}
 
 /// The identifiers that are known, and the address of the service.
 #[derive(Debug, Default)]
@@ -18,16 +33,14 @@ pub(crate) struct Names {
 fn split(text: &str) -> (Vec<&str>, Vec<&str>) {
     let (mut between, mut names, mut rest) = (Vec::new(), Vec::new(), text);
     let mut from = 0;
-    while let Some(at) = rest[from..].find(URN).map(|at| from + at) {
-        let Some(name) = rest.get(at..at + LENGTH) else { break };
-        // A second URN inside is no identifier.
-        if name[URN.len()..].bytes().all(|octet| octet.is_ascii_hexdigit() || octet == b'-') {
+    while let Some(at) = rest[from..].find('u').map(|at| from + at) {
+        if let Some(length) = identifier(&rest[at..]) {
             between.push(&rest[..at]);
-            names.push(name);
-            rest = &rest[at + LENGTH..];
+            names.push(&rest[at..at + length]);
+            rest = &rest[at + length..];
             from = 0;
         } else {
-            from = at + URN.len();
+            from = at + 1;
         }
     }
     between.push(rest);

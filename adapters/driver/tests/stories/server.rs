@@ -1,7 +1,9 @@
 //! Our server against recorded clients: the peer posts the recorded octets, and compares the server's answers with the recorded ones.
 
+use crate::client_peer::{ClientPeer, is_asked};
 use crate::clock::{Played, Time};
 use crate::peer::{Said, field, post};
+use crate::secured::{Eyes, is_secured, tampered};
 use crate::setting::{Home, contract, options};
 use crate::stage::Stage;
 use crate::tale::{Step, Tale};
@@ -9,7 +11,7 @@ use futures_channel::oneshot;
 use futures_lite::future::block_on;
 use soap_session_core::service::Contract;
 use soap_session_driver::{Answer, Call, Runtime, ServeError, Server, Service, SessionId};
-use soap_session_tests::rm_story::{Line, Start};
+use soap_session_tests::rm_story::{Event, Line, Proxy, Start};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -126,6 +128,12 @@ struct Running {
 
 struct Play<'t, B: Home> {
     stage: Stage<'t>,
+    /// Who sees what is protected, where it is.
+    eyes: Option<Eyes>,
+    /// The security of the recorded clients.
+    peer: Option<ClientPeer>,
+    /// What they have said, by its number.
+    said: HashMap<u32, Vec<u8>>,
     replies: Replies,
     ran: Arc<Mutex<Vec<String>>>,
     running: Option<Running>,
@@ -143,6 +151,9 @@ pub(crate) fn play<B: Home>(tale: &Tale) -> (usize, Vec<String>) {
     }
     let play = Play::<B> {
         stage,
+        eyes: tale.is_secured().then(Eyes::open),
+        peer: None,
+        said: HashMap::new(),
         replies: replies(tale),
         ran: Arc::default(),
         running: None,
@@ -213,7 +224,9 @@ impl<B: Home> Play<'_, B> {
 
     fn run(mut self) -> (usize, Vec<String>) {
         self.start();
+        self.peer = ClientPeer::new(self.stage.tale, format!("http://{}/probe", self.stage.names.our_authority));
         for (ms, step) in self.stage.tale.steps(false) {
+            self.say(ms);
             match step {
                 Step::Asks(place) => self.asks(place, ms),
                 Step::Ends(place) => self.ends(place, ms),
@@ -238,18 +251,55 @@ impl<B: Home> Play<'_, B> {
         self.stage.settle(&|| false);
     }
 
+    /// The clients say what they have said until then: it may arrive later.
+    fn say(&mut self, ms: u64) {
+        let tale = self.stage.tale;
+        let Some(peer) = &mut self.peer else { return };
+        for event in tale.events.iter().filter(|event| event.ms <= ms && is_asked(event)) {
+            if self.said.contains_key(&event.number) {
+                continue;
+            }
+            let at = self.stage.target(event.ms);
+            let said = peer.says(at, event, || self.stage.names.translate(&tale.text(event))).and_then(|said| {
+                let seen = self.eyes.as_mut().unwrap().see(event.way, &said);
+                let theirs = tale.sight(event);
+                match seen.flaw.or_else(|| self.stage.names.difference(&seen.text, &theirs)) {
+                    None => self.stage.names.learn(&seen.text, &theirs),
+                    Some(flaw) => return Err(flaw),
+                }
+                Ok(said)
+            });
+            match said {
+                Ok(said) => drop(self.said.insert(event.number, said)),
+                Err(why) => {
+                    self.said.insert(event.number, Vec::new());
+                    self.stage.wrong(format!("the peer's own #{:02}: {why}", event.number));
+                }
+            }
+        }
+    }
+
+    /// What reaches the server of this request.
+    fn request(&mut self, request: &Event) -> Vec<u8> {
+        if self.peer.is_none() {
+            return self.stage.names.translate(&self.stage.tale.text(request)).into_bytes();
+        }
+        let original = if let Proxy::CopyOf(original) = request.proxy { original } else { request.number };
+        let said = self.said.get(&original).cloned().unwrap_or_default();
+        if request.proxy == Proxy::Replace { tampered(&String::from_utf8_lossy(&said)).into_bytes() } else { said }
+    }
+
     fn asks(&mut self, place: usize, ms: u64) {
         self.stage.advance(ms, &|| false);
         let tale = self.stage.tale;
         let request = tale.event(tale.exchanges[place].request);
         let Some(running) = &self.running else { return };
-        let address = running.address;
-        let body = self.stage.names.translate(&tale.text(request)).into_bytes();
+        let (address, over) = (running.address, running.over.load(Ordering::SeqCst));
+        let body = self.request(request);
         let head = tale.head(request);
         let lines = head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("content-length:"));
         let head: String = lines.map(|line| format!("{line}\r\n")).collect();
         let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
-        let over = running.over.load(Ordering::SeqCst);
         self.answers.insert(place, post(address, head, body, Arc::clone(&self.answered)));
         if over {
             return;
@@ -293,7 +343,7 @@ impl<B: Home> Play<'_, B> {
             return;
         };
         self.stage.compared += 1;
-        let (ours, theirs) = (said.text(), tale.text(answer));
+        let (mut ours, theirs) = (said.text(), tale.sight(answer));
         let head = tale.head(answer);
         let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok());
         if nothing && said.status() == Some(500) && ours == "the service gave this exchange up" {
@@ -302,9 +352,19 @@ impl<B: Home> Play<'_, B> {
         if said.status() != status {
             self.stage.wrong(format!("#{number:02}: status {:?}, and not {status:?}: {ours}", said.status()));
         }
+        if let Some(eyes) = self.eyes.as_mut().filter(|_| is_secured(&said.body)) {
+            let seen = eyes.see(answer.way, &said.body);
+            if let Some(flaw) = seen.flaw {
+                self.stage.wrong(format!("#{number:02}: a receiver refuses it: {flaw}"));
+            }
+            ours = seen.text;
+        }
         match self.stage.names.difference(&ours, &theirs) {
             None => self.stage.names.learn(&ours, &theirs),
             Some(difference) => self.stage.wrong(format!("#{number:02}: {difference}")),
+        }
+        if let Some(peer) = self.peer.as_mut().filter(|_| answer.delivered.is_some()) {
+            peer.hears(self.stage.time.now(), exchange.request, &said.body);
         }
         let (our_type, their_type) = (said.field("content-type"), field(&head, "content-type"));
         if our_type != their_type {

@@ -36,6 +36,15 @@ impl Counts {
     }
 }
 
+/// How much the recorded client's clock was ahead of the service's, in milliseconds. Only the story's name tells.
+pub(crate) fn skew(tale: &Tale) -> i64 {
+    let told = tale.name.split_once("client-clock-").and_then(|(_, clock)| clock.strip_suffix('s')?.split_once('-'));
+    told.map_or(0, |(way, seconds)| {
+        let ms = seconds.parse::<i64>().unwrap() * 1000;
+        if way == "minus" { -ms } else { ms }
+    })
+}
+
 /// The stage of one story.
 pub(crate) struct Stage<'t> {
     pub(crate) tale: &'t Tale,

@@ -1,8 +1,13 @@
 //! A recorded story as its script: what happens one after the other, at which recorded time.
 
+use crate::secured::{Eyes, Seen, bare, is_secured};
+use crate::stage::skew;
 use soap_session_tests::Direction;
+use soap_session_tests::dom::Node;
 use soap_session_tests::rm_story::{Call, Event, Exchange, ExchangeEnd, Line, Moment, messages, moments};
 use soap_session_tests::story::{Config, recorded_configs};
+use soap_session_tests::wire::{created, lifetime_created};
+use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
@@ -22,6 +27,8 @@ pub(crate) struct Tale {
     pub(crate) exchanges: Vec<Exchange>,
     /// Everything else.
     pub(crate) moments: Vec<Moment>,
+    /// What is seen of protected messages, by their numbers.
+    seen: HashMap<u32, Seen>,
 }
 
 /// What happens.
@@ -46,8 +53,29 @@ impl Tale {
         let (server, client) = recorded_configs(&folder);
         let config = fs::read_to_string(soap_session_tests::vectors_root().join(&folder).join("config.txt")).unwrap();
         let contract = config.lines().find_map(|line| line.strip_prefix("contract ")).unwrap().trim().to_owned();
-        let (events, exchanges) = messages(&folder);
-        Self { name: name.to_owned(), server, client, contract, events, exchanges, moments: moments(&folder) }
+        let (events, mut exchanges) = messages(&folder);
+        // When the server closed its connections is not told; here it was when everything was over.
+        for exchange in exchanges.iter_mut().filter(|_| name == "throttle-sessions-10-sc") {
+            if let ExchangeEnd::Closed(_) = exchange.end {
+                exchange.end = ExchangeEnd::Hung;
+            }
+        }
+        let mut seen = HashMap::new();
+        if server.get("sec").is_some() {
+            let mut eyes = Eyes::open();
+            // What the proxy copied is no message of its own.
+            for event in events.iter().filter(|event| event.is_genuine() && is_secured(&event.bytes)) {
+                let saw = eyes.see(event.way, &event.bytes);
+                assert_eq!(saw.flaw, None, "#{:02}", event.number);
+                seen.insert(event.number, saw);
+            }
+        }
+        Self { name: name.to_owned(), server, client, contract, events, exchanges, moments: moments(&folder), seen }
+    }
+
+    /// Are its messages protected?
+    pub(crate) fn is_secured(&self) -> bool {
+        !self.seen.is_empty()
     }
 
     /// A message by its number.
@@ -62,9 +90,26 @@ impl Tale {
         head.trim_end().replace("\r\n", "\n").replace('\n', "\r\n") + "\r\n"
     }
 
-    /// The body as text.
+    /// What it says, as it would be without security.
     pub(crate) fn text(&self, event: &Event) -> String {
-        String::from_utf8_lossy(&event.bytes).into_owned()
+        match event.envelope() {
+            Some(envelope) if is_secured(&event.bytes) => bare(&String::from_utf8_lossy(&envelope.bytes)),
+            _ => String::from_utf8_lossy(&event.bytes).into_owned(),
+        }
+    }
+
+    /// All of it that has to be the same.
+    pub(crate) fn sight(&self, event: &Event) -> String {
+        self.seen.get(&event.number).map_or_else(|| self.text(event), |seen| seen.text.clone())
+    }
+
+    /// When the token that an exchange brought was made, as its lifetime tells: that is when the request was worked on.
+    pub(crate) fn issued(&self, exchange: &Exchange) -> Option<u64> {
+        let clear = |number: u32| Some(Node::parse(&self.event(number).envelope()?.bytes));
+        let made = lifetime_created(&clear(exchange.answer?)?)?;
+        let asked = created(&clear(exchange.request)?)? - skew(self);
+        let (from, to) = (self.event(exchange.request).ms, self.event(exchange.answer?).ms);
+        Some(from.saturating_add_signed(made - asked).clamp(from, to))
     }
 
     /// The call at this place.
@@ -166,7 +211,8 @@ impl Tale {
                 (None, None)
             } else {
                 let end = exchange.answer.map(|answer| self.event(answer).ms);
-                (exchange.received, end.filter(|_| exchange.received.is_some()))
+                let received = exchange.received.map(|received| self.issued(exchange).unwrap_or(received));
+                (received, end.filter(|_| received.is_some()))
             };
             steps.extend(asked.map(|ms| ((ms, 4), Step::Asks(place))));
             steps.extend(ended.map(|ms| ((ms, if asked == ended { 5 } else { 0 }), Step::Ends(place))));
