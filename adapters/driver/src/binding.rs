@@ -296,6 +296,11 @@ impl Binding {
         matches!(&self.security, Security::Message { binding, session: true } if !binding.require_cancellation)
     }
 
+    /// Is a copy of a message known by the message alone, since there is neither a session nor a protected transport?
+    pub(crate) fn detects_replays_alone(&self) -> bool {
+        matches!(&self.security, Security::Message { binding, session: false } if !binding.bootstrap.over_transport())
+    }
+
     /// Has the service sessions?
     pub(crate) fn is_sessionful(&self) -> bool {
         let secure = matches!(&self.security, Security::Message { session: true, .. });
