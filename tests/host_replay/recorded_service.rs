@@ -215,7 +215,7 @@ impl<L: ServiceLayer<Said>> RecordedService<L> {
                     }
                     Ran::Declared => {
                         let wording = self.endpoint.layer().wording();
-                        let clear = matches!(wording.form, FaultForm::Clear(_));
+                        let clear = wording.form != FaultForm::Encrypted;
                         let fault = declared(&action, wording.soap == SoapVersion::Soap11, clear);
                         self.answer(now, dispatch.call, kept, CallAnswer::Reply(fault), told);
                     }

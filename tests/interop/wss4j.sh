@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # WSS4J opens what this project seals, under SecurityContextTokens with derived keys, and this project opens what WSS4J secures; each is
-# client and service of the other.
+# client and service of the other, in secure conversations and by basicHttpBinding with message credentials.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,8 +24,8 @@ wss4j Wss4j verify "$scratch/ours"
 wss4j Wss4j make "$scratch/theirs"
 cargo run -q -p soap-session-tests --example xmlsec -- open "$scratch/theirs"
 
-# And over HTTP, from the request for a token to its cancellation.
+# And over HTTP, from the request for a token to its cancellation; and single messages, over HTTPS too.
 cargo build -q -p soap-session-tests --example interop-peer
 ours="${CARGO_TARGET_DIR:-target}/debug/examples/interop-peer"
 keys=adapters/credentials/tests/keys
-python3 tests/interop/wss4j/sessions.py "$ours" "$scratch/classes:$classpath" "$keys/service.cert.pem" "$keys/service.key.pem"
+python3 tests/interop/wss4j/sessions.py "$ours" "$scratch/classes:$classpath" "$keys/service.cert.pem" "$keys/service.key.pem" tests/vectors/keys

@@ -22,6 +22,7 @@ fn bindings() -> Vec<Binding> {
         for suite in AlgorithmSuite::ALL {
             for derived_keys in [true, false] {
                 list.push(Binding { suite, bootstrap, derived_keys, ..Binding::default() });
+                list.push(Binding { suite, derived_keys, ..Binding::basic_http(bootstrap) });
             }
         }
         for order in [ProtectionOrder::SignBeforeEncrypt, ProtectionOrder::EncryptBeforeSign] {

@@ -52,6 +52,7 @@ fn bindings() -> Vec<Binding> {
     let mut list = Vec::new();
     for bootstrap in Bootstrap::ALL {
         list.push(Binding::ws_http(bootstrap));
+        list.push(Binding::basic_http(bootstrap));
         for soap in [SoapVersion::Soap11, SoapVersion::Soap12] {
             for addressing in [AddressingVersion::August2004, AddressingVersion::Wsa10] {
                 list.push(Binding { soap, addressing, bootstrap, ..Binding::default() });
@@ -152,7 +153,7 @@ fn a_one_way_message_is_accepted_whatever_becomes_of_it() {
         assert_eq!(world.ran, ["urn:t/Tell"]);
         assert!(world.events.contains(&ChannelEvent::CallDone(CallId(1), Ok(Answered::Accepted))));
         // The service takes it for two-way, or does not know it.
-        for action in [ECHO, "urn:t/Missing", "urn:t/Fail"] {
+        for action in [ECHO, "urn:t/Missing", "urn:t/Fail"].into_iter().filter(|_| binding.addressed) {
             let message = Said { two_way: false, ..said(action, BODY) };
             let called = world.client.call(world.now, OperationUse::one_way("Any"), message);
             called.map_err(|(_, refused)| refused).expect("it is legal");

@@ -123,7 +123,11 @@ impl Binding {
         Self { name, soap, addressing, modern, security: Security::None, reliable: None, timeouts, limits }
     }
 
-    /// `BasicHttpBinding`: SOAP 1.1 without WS-Addressing.
+    /// `BasicHttpBinding`: SOAP 1.1 without WS-Addressing, and without sessions. Messages may be [protected](Self::with_security)
+    /// by certificates, or carry a user name or a certificate over HTTPS.
+    ///
+    /// No signature covers SOAPAction, by which the service chooses the operation, as WCF's does: see
+    /// [`secure::Binding::basic_http`] for what that leaves to whoever stands in between where there is no HTTPS.
     pub fn basic_http() -> Self {
         Self::new("BasicHttpBinding", SoapVersion::Soap11, None, false)
     }
@@ -144,41 +148,47 @@ impl Binding {
     }
 
     /// With messages protected so, in a secure session (`establishSecurityContext`). `negotiateServiceCredential` is off: the
-    /// client has to know the service's certificate.
+    /// client has to know the service's certificate. Without WS-Addressing there is no session, each message is protected by
+    /// itself, and [`SecurityMode::Message`] is by certificates only, as in WCF.
     ///
     /// # Errors
     /// [`BindingError::Credential`].
     pub fn with_security(mut self, mode: SecurityMode, credential: ClientCredentialType) -> Result<Self, BindingError> {
         use ClientCredentialType as Client;
+        let addressed = self.addressing.is_some();
         let bootstrap = match (mode, credential) {
             (SecurityMode::None, Client::None) => {
                 self.security = Security::None;
                 return Ok(self);
             }
-            (SecurityMode::Message, Client::None) => Bootstrap::AnonymousForCertificate,
-            (SecurityMode::Message, Client::UserName) => Bootstrap::UserNameForCertificate,
+            (SecurityMode::Message, Client::Certificate) if !addressed => Bootstrap::MutualCertificate10,
+            (SecurityMode::Message, Client::None) if addressed => Bootstrap::AnonymousForCertificate,
+            (SecurityMode::Message, Client::UserName) if addressed => Bootstrap::UserNameForCertificate,
             (SecurityMode::Message, Client::Certificate) => Bootstrap::MutualCertificate,
             (SecurityMode::TransportWithMessageCredential, Client::UserName) => Bootstrap::UserNameOverTransport,
             (SecurityMode::TransportWithMessageCredential, Client::Certificate) => Bootstrap::CertificateOverTransport,
-            (SecurityMode::TransportWithMessageCredential, Client::None)
+            (SecurityMode::Message, Client::None | Client::UserName)
+            | (SecurityMode::TransportWithMessageCredential, Client::None)
             | (SecurityMode::None, Client::UserName | Client::Certificate) => {
                 return Err(BindingError::Credential { binding: self.name, mode, credential });
             }
         };
-        let Some(_) = self.addressing else {
-            return Err(BindingError::Credential { binding: self.name, mode, credential });
+        let binding = match (self.addressing, self.modern) {
+            (None, _) => secure::Binding::basic_http(bootstrap),
+            (Some(addressing), true) => secure::Binding { addressing, ..secure::Binding::ws2007_http(bootstrap) },
+            (Some(addressing), false) => secure::Binding { addressing, ..secure::Binding::ws_http(bootstrap) },
         };
-        let binding =
-            if self.modern { secure::Binding::ws2007_http(bootstrap) } else { secure::Binding::ws_http(bootstrap) };
-        self.security = Security::Message { binding: Box::new(binding), session: true };
+        let binding = Box::new(secure::Binding { soap: self.soap, ..binding });
+        self.security = Security::Message { binding, session: addressed };
         Ok(self)
     }
 
     /// With messages protected as a custom binding says; `session`: in a secure conversation, or each message by itself. The
-    /// versions of SOAP and WS-Addressing are that binding's, the limits are this one's.
+    /// versions of SOAP and WS-Addressing are that binding's, the limits are this one's. A conversation has WS-Addressing in any
+    /// case.
     #[must_use]
     pub fn with_custom_security(mut self, binding: secure::Binding, session: bool) -> Self {
-        (self.soap, self.addressing) = (binding.soap, Some(binding.addressing));
+        (self.soap, self.addressing) = (binding.soap, (session || binding.addressed).then_some(binding.addressing));
         self.security = Security::Message { binding: Box::new(binding), session };
         self
     }
@@ -285,6 +295,11 @@ impl Binding {
     /// Do tokens carry their conversation, so that the service keeps none?
     pub(crate) fn is_stateless(&self) -> bool {
         matches!(&self.security, Security::Message { binding, session: true } if !binding.require_cancellation)
+    }
+
+    /// Is a copy of a message known by the message alone, since there is neither a session nor a protected transport?
+    pub(crate) fn detects_replays_alone(&self) -> bool {
+        matches!(&self.security, Security::Message { binding, session: false } if !binding.bootstrap.over_transport())
     }
 
     /// Has the service sessions?

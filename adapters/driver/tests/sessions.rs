@@ -4,7 +4,9 @@
 use soap_session_core::lifetime::{CommunicationState, Timeouts};
 use soap_session_core::secure::UserCredential;
 use soap_session_core::service::{Contract, Operation, SessionMode};
+use soap_session_core::soap::SoapVersion;
 use soap_session_credentials::{Certificate, CredentialStore, KeyRing, PrivateKey};
+use soap_session_driver::tls::{Authorities, ClientCertificates, ClientTls, Identity, ServerTls};
 use soap_session_driver::{
     Answer, Binding, Call, CallError, Client, ClientCredentialType, ClientOptions, Fault, Runtime, SecurityMode,
     Server, ServerOptions, Service, SessionId, service_fn,
@@ -35,6 +37,8 @@ fn service_store() -> CredentialStore {
         .with_state_encoder(ring.clone())
         .with_key(certificate("service"), PrivateKey::from_file(key_file("service.key.pem")).unwrap())
         .unwrap()
+        .with_own(certificate("service"), PrivateKey::from_file(key_file("service.key.pem")).unwrap())
+        .unwrap()
         .with_trusted(certificate("client"))
         .with_user_check(|name, password| name == "ada" && password == "secret")
 }
@@ -45,6 +49,19 @@ fn client_store() -> CredentialStore {
         .unwrap()
         .with_own(certificate("client"), PrivateKey::from_file(key_file("client.key.pem")).unwrap())
         .unwrap()
+}
+
+fn tls_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/keys/tls").join(name)
+}
+
+fn server_tls() -> ServerTls {
+    let identity = Identity::from_pem_files(tls_file("server.cert.pem"), tls_file("server.key.pem")).unwrap();
+    ServerTls::new(&identity, &ClientCertificates::NotAsked).unwrap()
+}
+
+fn client_tls() -> ClientTls {
+    ClientTls::new(&Authorities::from_files([tls_file("authority.cert.pem")]).unwrap(), None).unwrap()
 }
 
 async fn echo(call: Call) -> Answer {
@@ -59,13 +76,13 @@ async fn echo(call: Call) -> Answer {
 async fn session<R: Runtime + Default>(mut binding: Binding) {
     let patience = Some(Duration::from_secs(10));
     binding.timeouts = Timeouts { open: patience, close: patience, send: patience, ..binding.timeouts };
-    let server = Server::<R, _>::bind(
-        "127.0.0.1:0".parse().unwrap(),
-        ServerOptions::new(binding.clone()).with_credentials(service_store()),
-        service_fn(echo),
-    );
-    let server = server.await.unwrap();
-    let url = format!("http://{}/echo", server.local_addr().unwrap());
+    let mut options = ServerOptions::new(binding.clone()).with_credentials(service_store());
+    if binding.needs_https() {
+        options = options.with_tls(server_tls());
+    }
+    let server = Server::<R, _>::bind("127.0.0.1:0".parse().unwrap(), options, service_fn(echo)).await.unwrap();
+    let scheme = if binding.needs_https() { "https" } else { "http" };
+    let url = format!("{scheme}://localhost:{}/echo", server.local_addr().unwrap().port());
     let watch = server.watch();
     let (stop, stopped) = futures_channel::oneshot::channel::<()>();
     let (tell, served) = futures_channel::oneshot::channel::<()>();
@@ -81,6 +98,9 @@ async fn session<R: Runtime + Default>(mut binding: Binding) {
     let mut options = ClientOptions::new(binding.clone()).with_credentials(client_store());
     if binding.needs_user() {
         options = options.with_user(UserCredential::new("ada", "secret").unwrap());
+    }
+    if binding.needs_https() {
+        options = options.with_tls(client_tls());
     }
     let client = Client::<R>::connect(&url, options.clone()).await.unwrap();
     assert_eq!(client.state(), CommunicationState::Opened);
@@ -209,9 +229,18 @@ macro_rules! on_both {
 }
 
 const MESSAGE: SecurityMode = SecurityMode::Message;
+const TRANSPORT: SecurityMode = SecurityMode::TransportWithMessageCredential;
 
 on_both! {
     basic_http: Binding::basic_http();
+    basic_http_certificate: Binding::basic_http().with_security(MESSAGE, ClientCredentialType::Certificate).unwrap();
+    basic_http_user_over_https: Binding::basic_http().with_security(TRANSPORT, ClientCredentialType::UserName).unwrap();
+    basic_http_certificate_over_https: Binding::basic_http()
+        .with_security(TRANSPORT, ClientCredentialType::Certificate).unwrap();
+    ws_http_user_over_https: Binding::ws_http().with_security(TRANSPORT, ClientCredentialType::UserName).unwrap();
+    custom_without_addressing_certificate: Binding::custom(SoapVersion::Soap12, None)
+        .with_security(MESSAGE, ClientCredentialType::Certificate).unwrap();
+    custom_without_addressing: Binding::custom(SoapVersion::Soap12, None);
     ws_http: Binding::ws_http();
     ws_http_reliable: Binding::ws_http().with_reliable_session(true).unwrap();
     ws2007_reliable_unordered: Binding::ws2007_http().with_reliable_session(false).unwrap();

@@ -2,7 +2,9 @@
 
 use super::emit::{Id, UniqueIds};
 use super::protection::Timestamp;
-use super::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer};
+use super::{
+    AddressingUse, CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer,
+};
 use crate::crypto::{AlgorithmSuite, SuiteSet};
 use crate::soap::{AddressingVersion, ScVersion, SoapVersion};
 use crate::time::UnixMillis;
@@ -85,6 +87,9 @@ pub struct Binding {
     pub soap: SoapVersion,
     /// WS-Addressing version.
     pub addressing: AddressingVersion,
+    /// Are its headers there at all? Off (`AddressingVersion.None`, as over basicHttpBinding) with messages that are protected
+    /// one by one only: what a secure conversation says of itself stands in these headers, and it always has them.
+    pub addressed: bool,
     /// WS-SecureConversation and WS-Trust version.
     pub version: ScVersion,
     /// Algorithm suite. WCF: Basic256.
@@ -118,6 +123,7 @@ impl Default for Binding {
         Self {
             soap: SoapVersion::Soap12,
             addressing: AddressingVersion::Wsa10,
+            addressed: true,
             version: ScVersion::February2005,
             suite: AlgorithmSuite::Basic256,
             order: ProtectionOrder::SignBeforeEncryptAndEncryptSignature,
@@ -142,6 +148,34 @@ impl Binding {
     /// ws2007HttpBinding with `negotiateServiceCredential` off: version 1.3, BSP.
     pub fn ws2007_http(bootstrap: Bootstrap) -> Self {
         Self { version: ScVersion::V13, ..Self::ws_http(bootstrap) }
+    }
+
+    /// basicHttpBinding: SOAP 1.1 without WS-Addressing, WSS 1.0, February 2005, BSP, layout Lax, no derived keys. It has no
+    /// secure conversation, so it is for [`OneShotClient`](super::OneShotClient) and [`OneShotService`](super::OneShotService).
+    /// WCF has it with [`Bootstrap::MutualCertificate10`] (security mode Message), and with
+    /// [`Bootstrap::UserNameOverTransport`] and [`Bootstrap::CertificateOverTransport`] (TransportWithMessageCredential).
+    ///
+    /// Without WS-Addressing no signature covers what these headers would say. A service learns the operation from HTTP's
+    /// SOAPAction alone, as WCF's does: in mode Message whoever stands in between can have a request that is otherwise intact run
+    /// as another operation, which is then given a body that was not meant for it. Nor does a request name its service, so that
+    /// another service with the same key would take it. Nor does an answer name its request: an answer of the same service to the
+    /// same client, which no request has had yet, is taken for that of the exchange that it comes by. Over HTTPS none of that
+    /// is left.
+    pub fn basic_http(bootstrap: Bootstrap) -> Self {
+        Self {
+            soap: SoapVersion::Soap11,
+            addressed: false,
+            layout: Layout::Lax,
+            bsp: true,
+            derived_keys: false,
+            bootstrap,
+            ..Self::default()
+        }
+    }
+
+    /// The version of WS-Addressing of messages that are protected one by one, if they have its headers.
+    pub(crate) fn one_shot_addressing(&self) -> Option<AddressingVersion> {
+        self.addressed.then_some(self.addressing)
     }
 
     /// Does the token carry the conversation's state?
@@ -214,7 +248,8 @@ impl Binding {
 
     /// What a request or an answer of one-shot security has to be like: the bootstrap protects the application's messages.
     pub(super) fn one_shot_policy(&self, answer: bool, body: Encryption) -> Policy {
-        Policy { order: Some(self.order), body, ..self.bootstrap_policy(answer, false) }
+        let addressing = if self.addressed { AddressingUse::Required } else { AddressingUse::Unknown };
+        Policy { order: Some(self.order), body, addressing, ..self.bootstrap_policy(answer, false) }
     }
 }
 

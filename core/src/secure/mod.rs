@@ -84,7 +84,9 @@ pub use open::open;
 pub use opened::{AddressingValues, Coverage, Endorsement, Endorser, OpenContext, Opened, ProtectionToken, User};
 pub(crate) use peek::next_context;
 pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
-pub use policy::{CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer};
+pub use policy::{
+    AddressingUse, CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer,
+};
 pub use protection::{
     CertificateSigner, DerivedKey, EndorsingCertificate, EndorsingToken, MessageKeys, OutgoingMessage, Protection,
     SealError, Sealed, SigningToken, Timestamp, UsernameToken,

@@ -218,7 +218,9 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
             return Ok(Received::Failed(Failure::Fault(fault)));
         }
         let opened = self.open(now, credentials, &waiting, message)?;
-        if opened.addressing.relates_to.of(message) != waiting.message_id.as_bytes() {
+        // Without WS-Addressing it is the exchange alone that relates an answer to its request.
+        let related = opened.addressing.relates_to.of(message) == waiting.message_id.as_bytes();
+        if self.binding.addressed && !related {
             return Ok(Received::Failed(Failure::Unexpected));
         }
         // Last: an answer that came to the wrong exchange may still come to the right one.
@@ -266,7 +268,8 @@ impl<E: Entropy + Clone, const WAITING: usize, const REPLAY: usize, B: Backend> 
     }
 
     fn headers<'h>(&'h self, action: &'h [u8], message_id: Option<&'h UrnUuid>) -> Vec<HeaderBlock<'h>, 4> {
-        let anonymous = self.binding.addressing.anonymous().as_bytes();
+        let Some(addressing) = self.binding.one_shot_addressing() else { return Vec::new() };
+        let anonymous = addressing.anonymous().as_bytes();
         let reply_to = if self.reply_to.is_empty() { anonymous } else { &self.reply_to };
         let blocks = [
             Some(HeaderBlock::Action(action)),

@@ -31,7 +31,8 @@ pub(super) const LONGEST_CERTIFICATE: usize = 3072;
 pub struct OneShotSettings {
     /// `xml:lang` of fault reasons. WCF writes its culture; the invariant culture is the empty string.
     pub language: &'static str,
-    /// How a request's body must be protected, by its action; `None` is an action that the contract does not have.
+    /// How a request's body must be protected, by its action; `None` is an action that the contract does not have. Without
+    /// WS-Addressing the action is HTTP's, which nothing protects: it is asked for the empty one then.
     pub contract: fn(action: &[u8]) -> Option<Encryption>,
 }
 
@@ -77,7 +78,8 @@ enum Due {
 }
 
 impl Owed {
-    /// Does the application owe it a reply? If not, [`OneShotService::write_answer`] answers it.
+    /// Does the application owe it a reply? If not, [`OneShotService::write_answer`] answers it. Without WS-Addressing any request
+    /// may get one; what is one-way is for the contract to know.
     pub const fn reply(&self) -> bool {
         matches!(self.due, Due::Reply(_) | Due::CertifiedReply(_))
     }
@@ -155,7 +157,7 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
         credentials: &C,
         message: &mut [u8],
     ) -> OneShotIncoming {
-        let (peeked, outcome) = match peek(message, self.binding.addressing, &self.binding.limits) {
+        let (peeked, outcome) = match peek(message, self.binding.one_shot_addressing(), &self.binding.limits) {
             Ok(peeked) => {
                 let outcome = self.judge(now, credentials, message, &peeked.action);
                 (peeked, outcome)
@@ -206,7 +208,8 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
             }
         };
         self.replay.remember(&opened.signature, wall, now, &self.binding.clock)?;
-        let two_way = !opened.addressing.message_id.is_empty();
+        // Without MessageID nothing can be related to it; without WS-Addressing only the contract knows.
+        let two_way = !self.binding.addressed || !opened.addressing.message_id.is_empty();
         Ok((opened, if two_way { due } else { Due::Acceptance }))
     }
 
@@ -253,7 +256,7 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
                 let fault = plain.fault(binding.version, &owed.action, self.settings.language);
                 let relates_to = Some(owed.message_id.as_slice()).filter(|id| !id.is_empty());
                 let mut w = Writer::new(out);
-                write_fault_envelope(&mut w, binding.soap, binding.addressing, relates_to, &fault);
+                write_fault_envelope(&mut w, binding.soap, binding.one_shot_addressing(), relates_to, &fault);
                 Ok((w.finish()?, 500))
             }
         }
@@ -261,7 +264,7 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
 
     /// The header blocks of a reply. It says To unless that is anonymous; 2004/08 says it even then.
     fn headers<'h>(&self, owed: &'h Owed, action: &'h [u8]) -> Vec<HeaderBlock<'h>, 3> {
-        let addressing = self.binding.addressing;
+        let Some(addressing) = self.binding.one_shot_addressing() else { return Vec::new() };
         let anonymous = addressing.anonymous().as_bytes();
         let to = if owed.reply_to.is_empty() { anonymous } else { &owed.reply_to };
         let said = addressing == AddressingVersion::August2004 || to != anonymous;

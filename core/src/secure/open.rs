@@ -11,7 +11,8 @@ use super::scan::{Child, Map, scan};
 use super::tokens::{Keys, Root, Sources, enter};
 use super::verify::Primary;
 use super::{
-    Confirmations, Credentials, Element, Encryption, Keyring, Layout, Policy, ProtectionOrder, Refusal, SignatureValue,
+    AddressingUse, Confirmations, Credentials, Element, Encryption, Keyring, Layout, Policy, ProtectionOrder, Refusal,
+    SignatureValue,
 };
 use crate::crypto::{Backend, SuiteSet};
 use crate::soap::{Addressing, names};
@@ -29,7 +30,7 @@ pub fn open<B: Backend, K: Keyring + ?Sized, C: Credentials + ?Sized>(
 ) -> Result<Opened, Refusal> {
     // Ciphertext is one long run of text: it is bounded by the message, the quotas are for what the application reads.
     let wire = Limits { string_content: context.limits.message, ..context.limits.clone() };
-    let map = scan(message, &wire)?;
+    let map = scan(message, &wire, context.policy.addressing != AddressingUse::Unknown)?;
     if map.security.is_none() {
         return Err(Refusal::Missing(Element::Security));
     }
@@ -282,15 +283,22 @@ impl Opening {
                 return Err(Refusal::NotSigned(header.kind));
             }
         }
-        if policy.addressing && !self.map.headers.iter().any(|h| h.kind == Element::Action) {
-            return Err(Refusal::Missing(Element::Action));
-        }
+        self.addressed(policy)?;
         for child in &self.map.children {
             let must =
                 matches!(child.kind, Element::Timestamp | Element::SignatureConfirmation | Element::UsernameToken);
             if must && !child.signed {
                 return Err(Refusal::NotSigned(child.kind));
             }
+        }
+        Ok(())
+    }
+
+    /// There is an `Action`, where there has to be one.
+    pub(super) fn addressed(&self, policy: &Policy) -> Result<(), Refusal> {
+        let named = || self.map.headers.iter().any(|h| h.kind == Element::Action);
+        if policy.addressing == AddressingUse::Required && !named() {
+            return Err(Refusal::Missing(Element::Action));
         }
         Ok(())
     }

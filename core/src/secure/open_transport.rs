@@ -6,7 +6,9 @@ use super::scan::MAX_CHILDREN;
 use super::signature::{Method, SignatureView};
 use super::tokens::{Root, Sources};
 use super::verify::endorsed_enough;
-use super::{Confirmations, Credentials, Element, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue};
+use super::{
+    AddressingUse, Confirmations, Credentials, Element, Keyring, Layout, ProtectionOrder, Refusal, SignatureValue,
+};
 use crate::crypto::Backend;
 use crate::xml::Span;
 use heapless::Vec;
@@ -41,9 +43,7 @@ impl Opening {
         };
         self.keys.collect::<B, K, C>(buf, &self.map, &mut self.suites, &sources, &mut self.listed)?;
         let endorsements = self.over_timestamp::<B, K, C>(buf, context, &sources)?;
-        if policy.addressing && !self.map.headers.iter().any(|h| h.kind == Element::Action) {
-            return Err(Refusal::Missing(Element::Action));
-        }
+        self.addressed(policy)?;
         let user = self.user(buf, context)?;
         self.age(context, created, expires)?;
         let verified = Verified {
@@ -106,7 +106,7 @@ impl Opening {
             }
             // The signature of a certificate could otherwise be carried to another service. Without WS-Addressing there is no
             // address to sign.
-            let addressed = to.is_none_or(covers) && (to.is_some() || !policy.addressing);
+            let addressed = to.is_none_or(covers) && (to.is_some() || policy.addressing != AddressingUse::Required);
             if matches!(by, Endorser::Certificate { .. }) && !addressed {
                 return Err(Refusal::NotSigned(Element::To));
             }

@@ -32,8 +32,12 @@ pub(super) struct Peek {
     pub(super) token_id: Vec<u8, 128>,
 }
 
-/// Looks at `message`.
-pub(super) fn peek(message: &[u8], addressing: AddressingVersion, limits: &Limits) -> Result<Peek, Refusal> {
+/// Looks at `message`. `addressing`: `None` reads no header of it.
+pub(super) fn peek(
+    message: &[u8],
+    addressing: impl Into<Option<AddressingVersion>>,
+    limits: &Limits,
+) -> Result<Peek, Refusal> {
     let wire = Limits { string_content: limits.message, ..limits.clone() };
     let mut reader = Reader::document(message, &wire)?;
     let envelope = reader.next_element()?.ok_or(Refusal::NotSoap)?;
@@ -43,11 +47,12 @@ pub(super) fn peek(message: &[u8], addressing: AddressingVersion, limits: &Limit
         return Ok(found);
     };
     debug_assert!(!header.name.local.is_empty());
-    let mut values = Addressing::new(addressing);
+    let addressing = addressing.into();
+    let mut values = Addressing::new(addressing.unwrap_or_default());
     while let Some(block) = reader.next_element()? {
         if block.name.is(names::WSSE, "Security") {
             security(&mut reader, &mut found)?;
-        } else if !matches!(values.read(&mut reader, &block), Ok(true)) {
+        } else if addressing.is_none() || !matches!(values.read(&mut reader, &block), Ok(true)) {
             // What addressing refuses, verification will refuse again, with the reason.
             if reader.skip().is_err() {
                 break;

@@ -74,8 +74,8 @@ pub struct Policy {
     pub layout: Layout,
     /// Is the body encrypted?
     pub body: Encryption,
-    /// Must every WS-Addressing header and the `Action` be there and signed? Off only for stacks that send none.
-    pub addressing: bool,
+    /// What the headers of WS-Addressing are.
+    pub addressing: AddressingUse,
     /// Must there be a signed `Timestamp`?
     pub timestamp: bool,
     /// Clock skew and age.
@@ -106,6 +106,18 @@ pub enum Confirmations {
     Tolerated,
     /// One is a reason to refuse the message: WCF's rule where `RequireSignatureConfirmation` is off.
     Refused,
+}
+
+/// What the headers of WS-Addressing are to a receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AddressingUse {
+    /// There must be an `Action`, and each of them must be signed where a message is signed at all.
+    Required,
+    /// They may be there, and must then be signed (for inspection only).
+    Tolerated,
+    /// The binding has none (`AddressingVersion.None` in WCF). One that is there says nothing: it need not be signed, and is
+    /// not understood where it must be.
+    Unknown,
 }
 
 /// Who makes the primary signature.
@@ -141,7 +153,7 @@ impl Policy {
             order: Some(order),
             layout: Layout::Strict,
             body: Encryption::Required,
-            addressing: true,
+            addressing: AddressingUse::Required,
             timestamp: true,
             clock: ClockRules::default(),
             confirmations: Confirmations::Refused,
@@ -162,7 +174,7 @@ impl Policy {
             order: None,
             layout: Layout::Lax,
             body: Encryption::Optional,
-            addressing: false,
+            addressing: AddressingUse::Tolerated,
             timestamp: false,
             clock: ClockRules::default(),
             confirmations: Confirmations::Tolerated,

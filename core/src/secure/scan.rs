@@ -136,10 +136,10 @@ pub(super) fn child_kind(start: &Start<'_>) -> Element {
     CHILDREN.iter().find(|(ns, local, _)| start.name.is(ns, local)).map_or(Element::HeaderBlock, |(_, _, kind)| *kind)
 }
 
-fn header_kind(start: &Start<'_>) -> (Element, Option<AddressingVersion>) {
+fn header_kind(start: &Start<'_>, addressed: bool) -> (Element, Option<AddressingVersion>) {
     const RELIABLE: [&[u8]; 2] =
         [b"http://schemas.xmlsoap.org/ws/2005/02/rm", b"http://docs.oasis-open.org/ws-rx/wsrm/200702"];
-    if let Some(version) = AddressingVersion::from_namespace(start.name.namespace) {
+    if let Some(version) = AddressingVersion::from_namespace(start.name.namespace).filter(|_| addressed) {
         let kind = match start.name.local {
             b"Action" => Element::Action,
             b"To" => Element::To,
@@ -162,8 +162,8 @@ fn must_understand(reader: &Reader<'_>, soap: SoapVersion) -> bool {
     reader.attribute(soap.namespace(), "mustUnderstand").is_some_and(|value| value.eq("1") || value.eq("true"))
 }
 
-/// Finds everything in `buf`.
-pub(super) fn scan(buf: &[u8], limits: &Limits) -> Result<Map, Refusal> {
+/// Finds everything in `buf`. `addressed`: are the headers of WS-Addressing known?
+pub(super) fn scan(buf: &[u8], limits: &Limits, addressed: bool) -> Result<Map, Refusal> {
     let mut reader = Reader::document(buf, limits)?;
     let envelope = reader.next_element()?.ok_or(Refusal::NotSoap)?;
     let soap = SoapVersion::from_namespace(envelope.name.namespace).ok_or(Refusal::NotSoap)?;
@@ -186,7 +186,7 @@ pub(super) fn scan(buf: &[u8], limits: &Limits) -> Result<Map, Refusal> {
     if next.name.is(soap.namespace(), "Header") {
         map.header_scope = reader.scope().clone();
         while let Some(block) = reader.next_element()? {
-            header(buf, &mut reader, &block, &mut map)?;
+            header(buf, &mut reader, &block, addressed, &mut map)?;
         }
         next = reader.next_element()?.ok_or(Refusal::Missing(Element::Body))?;
     }
@@ -206,7 +206,13 @@ pub(super) fn scan(buf: &[u8], limits: &Limits) -> Result<Map, Refusal> {
     }
 }
 
-fn header<'a>(buf: &'a [u8], reader: &mut Reader<'a>, block: &Start<'a>, map: &mut Map) -> Result<(), Refusal> {
+fn header<'a>(
+    buf: &'a [u8],
+    reader: &mut Reader<'a>,
+    block: &Start<'a>,
+    addressed: bool,
+    map: &mut Map,
+) -> Result<(), Refusal> {
     let id = map.ids.note(buf, reader, block)?;
     let must_understand = must_understand(reader, map.soap);
     // A header for another role is not ours to judge: it is passed over, and cannot be what a signature must cover.
@@ -228,7 +234,7 @@ fn header<'a>(buf: &'a [u8], reader: &mut Reader<'a>, block: &Start<'a>, map: &m
         map.security = Some(Span::new(start, reader.position()));
         return Ok(());
     }
-    let (kind, version) = header_kind(block);
+    let (kind, version) = header_kind(block, addressed);
     let span = walk(buf, reader, &mut map.ids)?;
     if let Some(version) = version {
         // Two addressing versions in one message would give every header two meanings.

@@ -8,14 +8,18 @@
 //!   `1.1`; SHAPE is `request-reply` or `one-way`; ORDER is `ordered` or `unordered`; PACE is `one-by-one` or `at-once`.
 //! - `serve-secure VERSION CERTIFICATE KEY`, `call-secure VERSION CERTIFICATE URL COUNT`: secure conversations, opened by an anonymous client
 //!   with the service's certificate. VERSION is that of WS-SecureConversation, `c` (February 2005) or `sc` (1.3).
+//! - `serve-basic MODE KEYS`, `call-basic MODE KEYS URL COUNT`: basicHttpBinding with message credentials, without sessions. MODE is
+//!   `certificate`, `username-over-https` or `certificate-over-https`; KEYS is the folder of the certificates.
 //!
 //! Only this file knows the adapters' names: whatever loses messages stands between it and the other side.
 
 use soap_session_core::lifetime::Timeouts;
 use soap_session_core::reliable::{ReliableSettings, RmVersion};
+use soap_session_core::secure::UserCredential;
 use soap_session_core::service::{CATCH_ALL, Contract, Operation, SessionMode};
 use soap_session_core::time::Duration;
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
+use soap_session_tokio::tls::{Authorities, ClientCertificates, ClientTls, Identity, ServerTls};
 use soap_session_tokio::{
     Answer, Binding, Call, CallError, Client, ClientCredentialType, ClientOptions, SecurityMode, Server, ServerOptions,
     Service, SessionId,
@@ -23,9 +27,13 @@ use soap_session_tokio::{
 use std::collections::VecDeque;
 use std::error::Error;
 use std::io::Read as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Who may log in, and by which password.
+const USER: (&str, &str) = ("ann & bob", "<secret>");
 
 fn main() -> ExitCode {
     run().map_or_else(
@@ -60,7 +68,12 @@ fn run() -> Outcome<()> {
             let options = ClientOptions::new(secure(version)?).with_credentials(store);
             runtime.block_on(call(options, Shape::RequestReply, url, count.parse()?, false))
         }
-        _ => Err("usage: peer (serve | call | serve-secure | call-secure) ARGUMENT...".into()),
+        ["serve-basic", mode, keys] => runtime.block_on(serve(basic_server(mode, Path::new(keys))?, Shape::Datagram)),
+        ["call-basic", mode, keys, url, count] => {
+            let options = basic_client(mode, Path::new(keys))?;
+            runtime.block_on(call(options, Shape::Datagram, url, count.parse()?, false))
+        }
+        _ => Err("usage: peer (serve | call)[-secure | -basic] ARGUMENT...".into()),
     }
 }
 
@@ -69,6 +82,8 @@ fn run() -> Outcome<()> {
 enum Shape {
     RequestReply,
     OneWay,
+    /// Requests and replies without a session.
+    Datagram,
 }
 
 fn shape(name: &str) -> Outcome<Shape> {
@@ -102,6 +117,58 @@ fn secure(version: &str) -> Outcome<Binding> {
     Ok(binding.with_security(SecurityMode::Message, ClientCredentialType::None)?)
 }
 
+fn basic(mode: &str) -> Outcome<Binding> {
+    use ClientCredentialType::{Certificate, UserName};
+    let (mode, credential) = match mode {
+        "certificate" => (SecurityMode::Message, Certificate),
+        "username-over-https" => (SecurityMode::TransportWithMessageCredential, UserName),
+        "certificate-over-https" => (SecurityMode::TransportWithMessageCredential, Certificate),
+        _ => return Err("the mode is certificate, username-over-https or certificate-over-https".into()),
+    };
+    Ok(Binding::basic_http().with_security(mode, credential)?)
+}
+
+fn certificate(keys: &Path, name: &str) -> Outcome<Certificate> {
+    Ok(Certificate::from_file(keys.join(format!("{name}.cert.pem")))?)
+}
+
+fn key(keys: &Path, name: &str) -> Outcome<PrivateKey> {
+    Ok(PrivateKey::from_file(keys.join(format!("{name}.key.pem")))?)
+}
+
+fn basic_server(mode: &str, keys: &Path) -> Outcome<ServerOptions> {
+    let store = CredentialStore::new()
+        .with_key(certificate(keys, "service")?, key(keys, "service")?)?
+        .with_own(certificate(keys, "service")?, key(keys, "service")?)?
+        .with_trusted(certificate(keys, "client")?)
+        .with_user_check(|name, password| (name, password) == USER);
+    let binding = basic(mode)?;
+    let https = binding.needs_https();
+    let options = ServerOptions::new(binding).with_credentials(store);
+    if !https {
+        return Ok(options);
+    }
+    let identity = Identity::from_pem_files(keys.join("tls/server.cert.pem"), keys.join("tls/server.key.pem"))?;
+    Ok(options.with_tls(ServerTls::new(&identity, &ClientCertificates::NotAsked)?))
+}
+
+fn basic_client(mode: &str, keys: &Path) -> Outcome<ClientOptions> {
+    let store = CredentialStore::new()
+        .with_service(certificate(keys, "service")?)?
+        .with_own(certificate(keys, "client")?, key(keys, "client")?)?;
+    let binding = basic(mode)?;
+    let (https, user) = (binding.needs_https(), binding.needs_user());
+    let mut options = ClientOptions::new(binding).with_credentials(store);
+    if user {
+        options = options.with_user(UserCredential::new(USER.0, USER.1).ok_or("a user")?);
+    }
+    if !https {
+        return Ok(options);
+    }
+    let trusted = Authorities::from_files([keys.join("tls/authority.cert.pem")])?;
+    Ok(options.with_tls(ClientTls::new(&trusted, None)?))
+}
+
 /// Answers with what it is sent.
 struct Echo(Contract<'static>);
 
@@ -109,11 +176,12 @@ impl Echo {
     const fn new(shape: Shape) -> Self {
         const ECHO: &[Operation<'static>] = &[Operation::new("Echo", CATCH_ALL)];
         const TELL: &[Operation<'static>] = &[Operation::new("Tell", CATCH_ALL).one_way()];
-        let operations = match shape {
-            Shape::RequestReply => ECHO,
-            Shape::OneWay => TELL,
+        let (operations, session_mode) = match shape {
+            Shape::RequestReply => (ECHO, SessionMode::Required),
+            Shape::OneWay => (TELL, SessionMode::Required),
+            Shape::Datagram => (ECHO, SessionMode::NotAllowed),
         };
-        Self(Contract { name: "Echo", session_mode: SessionMode::Required, callbacks: false, operations })
+        Self(Contract { name: "Echo", session_mode, callbacks: false, operations })
     }
 }
 
@@ -134,7 +202,9 @@ impl Service for Echo {
     }
 
     fn disposed(&self, (): &()) {
-        println!("over");
+        if self.0.session_mode == SessionMode::Required {
+            println!("over");
+        }
     }
 }
 

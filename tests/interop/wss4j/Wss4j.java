@@ -146,7 +146,7 @@ public class Wss4j {
         WSSecurityEngine engine = new WSSecurityEngine();
         engine.setWssConfig(config);
         Document document = parse(message);
-        return new Processed(document, engine.processSecurityHeader(document, null, keys, null, crypto));
+        return new Processed(document, engine.processSecurityHeader(document, null, keys, crypto, crypto));
     }
 
     static boolean refused(byte[] message, Map<String, byte[]> secrets) {

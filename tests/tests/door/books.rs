@@ -71,7 +71,7 @@ fn where_nobody_waits_as_many_open_as_there_are_permits() {
     let open = |door: &mut super::Books, n: u32, free| {
         let entry = door.admit_within(Route::New(opening(RST, &format!("urn:{n}"), "")), None, free);
         assert_eq!(entry.full, entry.refused.map(|refused| refused.limit()));
-        entry.reservation.ok_or(entry.refused.map(|refused| refused.full))
+        entry.reservation.ok_or_else(|| entry.refused.map(|refused| refused.full))
     };
     let full = |free, claimed| Err(Some(Full::Permits { free, claimed }));
     let kept: Vec<_> = (0..4).map(|n| open(&mut door, n, 4).expect("a permit is free")).collect();

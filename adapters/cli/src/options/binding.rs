@@ -15,7 +15,7 @@ pub enum BindingName {
     /// SOAP 1.2, WS-Addressing 1.0, WS-SecureConversation 1.3, WS-ReliableMessaging 1.1 (WS2007HttpBinding)
     #[value(name = "ws2007-http")]
     Ws2007Http,
-    /// SOAP 1.1 without WS-Addressing (BasicHttpBinding): no security but HTTPS, no sessions
+    /// SOAP 1.1 without WS-Addressing (BasicHttpBinding): no sessions. With --security message, by certificates only
     BasicHttp,
 }
 
@@ -205,10 +205,15 @@ impl BindingArgs {
     }
 
     fn basic(&self) -> Result<Binding, Trouble> {
-        if self.security != SecurityName::None {
+        if self.security == SecurityName::Message && self.credential != CredentialName::Certificate {
             return Err(Trouble::usage(
-                "basic-http has no message security here: it would be SOAP 1.1 without WS-Addressing. Say --binding ws-http (with \
-                 --soap 1.1 if that is it), or --security none and an https address",
+                "basic-http has messages protected by certificates only: say --credential certificate, or --security \
+                 transport-with-message-credential for a user name",
+            ));
+        }
+        if self.cookies {
+            return Err(Trouble::usage(
+                "--cookies are of secure sessions, and basic-http has none: say --binding ws-http",
             ));
         }
         if self.reliable {

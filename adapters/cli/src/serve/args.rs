@@ -1,6 +1,6 @@
 //! The command line of `soap-session serve`.
 
-use crate::options::{BindingArgs, CredentialName, IdentityFiles, SecurityName, Users, duration};
+use crate::options::{BindingArgs, BindingName, CredentialName, IdentityFiles, SecurityName, Users, duration};
 use crate::trouble::Trouble;
 use clap::{Args, ValueEnum};
 use soap_session_core::service::{ConcurrencyMode, InstanceContextMode};
@@ -165,9 +165,10 @@ fn loaded<T>(loaded: Result<T, LoadError>, option: &str) -> Result<T, Trouble> {
 impl ServeArgs {
     /// Are there sessions by which a service may keep state?
     pub(super) fn has_sessions(&self) -> bool {
-        let BindingArgs { security, no_secure_session, reliable, cookies, .. } = self.binding;
+        let BindingArgs { binding, security, no_secure_session, reliable, cookies, .. } = self.binding;
         let cookies = cookies || self.cookie_ring.is_some();
-        reliable || (security != SecurityName::None && !no_secure_session && !cookies)
+        let conversation = security != SecurityName::None && binding != BindingName::BasicHttp;
+        reliable || (conversation && !no_secure_session && !cookies)
     }
 
     /// Are bodies encrypted?
@@ -217,6 +218,9 @@ impl ServeArgs {
         {
             let keyed = identity.certificate().and_then(|it| store.with_key(it, identity.private_key()?));
             store = loaded(keyed, "the service's certificate")?;
+            // WSS 1.0: the same certificate signs the answers.
+            let own = identity.certificate().and_then(|it| store.with_own(it, identity.private_key()?));
+            store = loaded(own, "the service's certificate")?;
         }
         if let Some(file) = &self.users {
             let users = Users::read(file)?;

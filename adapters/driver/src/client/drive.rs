@@ -5,6 +5,7 @@ use super::error::{CallError, Failed, Transport};
 use super::make::WINDOW;
 use super::telemetry::ChannelTelemetry;
 use crate::Runtime;
+use crate::binding::Binding;
 use crate::body::standalone;
 use crate::clock::Clock;
 use crate::fault::Fault;
@@ -75,6 +76,8 @@ pub(super) struct Shared<R: Runtime> {
     http: HttpClient<R>,
     credentials: Arc<dyn Credentials + Send + Sync>,
     soap: SoapVersion,
+    /// Does WS-Addressing tell the action?
+    addressed: bool,
     pub(super) timeouts: Timeouts,
     /// Most bytes of an answer.
     largest: usize,
@@ -193,7 +196,7 @@ impl<R: Runtime> Shared<R> {
         http: HttpClient<R>,
         channel: Box<Channel>,
         credentials: Arc<dyn Credentials + Send + Sync>,
-        (soap, timeouts, largest): (SoapVersion, Timeouts, u32),
+        binding: &Binding,
         (observer, telemetry): (Watched, ChannelTelemetry),
     ) -> Arc<Self> {
         let state = State {
@@ -215,9 +218,10 @@ impl<R: Runtime> Shared<R> {
             clock,
             http,
             credentials,
-            soap,
-            timeouts,
-            largest: largest as usize,
+            soap: binding.soap(),
+            addressed: binding.addressing().is_some(),
+            timeouts: binding.timeouts,
+            largest: binding.limits.message as usize,
             observer,
             state: Mutex::new(state),
             changed: Event::new(),
@@ -263,7 +267,12 @@ impl<R: Runtime> Shared<R> {
                     // Without an exchange it is a duplex connection's, which HTTP is not.
                     if let Some(exchange) = exchange {
                         telemetry.sent(exchange, action, message.len());
-                        let headers = ContentHeaders::of(self.soap, String::from_utf8_lossy(action));
+                        let action = String::from_utf8_lossy(action);
+                        let headers = if self.addressed {
+                            ContentHeaders::of(self.soap, action)
+                        } else {
+                            ContentHeaders::without_addressing(self.soap, &action)
+                        };
                         let message = Bytes::copy_from_slice(message);
                         state.exchanges += 1;
                         self.runtime.spawn(Arc::clone(self).post(exchange, headers, message));

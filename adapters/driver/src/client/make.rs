@@ -123,13 +123,12 @@ pub(super) fn make<R: Runtime>(runtime: R, url: &str, options: ClientOptions) ->
     let clock = Clock::start(&runtime);
     let to = service.as_deref().unwrap_or(url);
     let [first, second] = seeds().map_err(NewError::Random)?.map(|seed| Chance::new(&seed));
-    let (soap, timeouts) = (binding.soap(), binding.timeouts);
-    let limits = (soap, timeouts, binding.limits.message);
+    let spoken = binding.clone();
     let (wall, entropy) = (clock.wall(), [first, second]);
     let channel = large_stack::run(move || channel(&binding, to, settings, user, one_way, wall, entropy));
     let channel = channel.map_err(NewError::Memory)??;
     let watched = (Watched(observer), ChannelTelemetry::new(url));
-    Ok(Shared::new(runtime, clock, http, channel, credentials, limits, watched))
+    Ok(Shared::new(runtime, clock, http, channel, credentials, &spoken, watched))
 }
 
 fn channel(

@@ -24,12 +24,16 @@ const EXCHANGES: usize = 64;
 /// Exchanges that wait for their answers, of a shard without sessions.
 const PLAIN_EXCHANGES: usize = 512;
 /// The same of one whose messages are protected one by one: each keeps some 4 KB for its answer.
-const ONE_SHOT_EXCHANGES: usize = 128;
+const ONE_SHOT_EXCHANGES: usize = 512;
 /// Signatures that one shard remembers, for a quarter of an hour (WCF: 900 000 for a whole service).
 const REPLAY: usize = 65_536;
+/// The same where messages are protected one by one: a service then has one shard, for all.
+const ONE_SHOT_REPLAY: usize = 262_144;
 
 pub(super) type Plain = PlainLayer<Letter, PLAIN_EXCHANGES>;
-pub(super) type OneShot = OneShotLayer<Letter, Chance, ONE_SHOT_EXCHANGES, REPLAY>;
+pub(super) type OneShot = OneShotLayer<Letter, Chance, ONE_SHOT_EXCHANGES, ONE_SHOT_REPLAY>;
+/// The same over a protected transport: no signature is remembered.
+pub(super) type OverTransport = OneShotLayer<Letter, Chance, ONE_SHOT_EXCHANGES, 2>;
 pub(super) type Secure = SecureLayer<Letter, Chance, SEATS, EXCHANGES, REPLAY>;
 pub(super) type Reliable = ReliableLayer<Letter, SEATS, WINDOW, { WINDOW + 1 }, { 2 * WINDOW }, { 2 * WINDOW }, REPLAY>;
 /// The same without security: no signature is remembered.
@@ -40,6 +44,7 @@ pub(super) type Unsecured = ReliableLayer<Letter, SEATS, WINDOW, { WINDOW + 1 },
 pub(super) enum Layer {
     Plain(Box<Plain>),
     OneShot(Box<OneShot>),
+    OverTransport(Box<OverTransport>),
     Secure(Box<Secure>),
     Reliable(Box<Reliable>),
     Unsecured(Box<Unsecured>),
@@ -106,6 +111,7 @@ macro_rules! each {
         match $self {
             Layer::Plain($layer) => $does,
             Layer::OneShot($layer) => $does,
+            Layer::OverTransport($layer) => $does,
             Layer::Secure($layer) => $does,
             Layer::Reliable($layer) => $does,
             Layer::Unsecured($layer) => $does,
@@ -117,7 +123,7 @@ impl Layer {
     /// How it stands, for the door.
     pub(super) fn census(&self) -> Census {
         match self {
-            Self::Plain(_) | Self::OneShot(_) => Census::default(),
+            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => Census::default(),
             Self::Secure(layer) => Census::from(layer.acceptor()),
             Self::Reliable(layer) => Census::from(layer.service()),
             Self::Unsecured(layer) => Census::from(layer.service()),
@@ -127,7 +133,7 @@ impl Layer {
     /// How many secure conversations are in use. In cookie mode: of how many tokens the state is kept.
     pub(super) fn conversations(&self) -> usize {
         match self {
-            Self::Plain(_) | Self::OneShot(_) | Self::Unsecured(_) => 0,
+            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) | Self::Unsecured(_) => 0,
             Self::Secure(layer) => {
                 let acceptor = layer.acceptor();
                 acceptor.sessions().saturating_sub(acceptor.pending_sessions())
@@ -142,7 +148,7 @@ impl Layer {
     /// Nothing opens here while `full` is a limit.
     pub(super) const fn set_full(&mut self, full: Option<u16>) {
         match self {
-            Self::Plain(_) | Self::OneShot(_) => {}
+            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_full(full),
             Self::Reliable(layer) => layer.service_mut().set_full(full),
             Self::Unsecured(layer) => layer.service_mut().set_full(full),
@@ -151,7 +157,7 @@ impl Layer {
 
     pub(super) fn set_shard(&mut self, mark: ShardMark) {
         match self {
-            Self::Plain(_) | Self::OneShot(_) => {}
+            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_shard(mark),
             Self::Reliable(layer) => layer.service_mut().set_shard(mark),
             Self::Unsecured(layer) => layer.service_mut().set_shard(mark),
@@ -161,7 +167,7 @@ impl Layer {
     /// Takes nothing new from now on.
     pub(super) const fn stop(&mut self) {
         match self {
-            Self::Plain(_) | Self::OneShot(_) => {}
+            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_full(Some(0)),
             Self::Reliable(layer) => layer.service_mut().stop(),
             Self::Unsecured(layer) => layer.service_mut().stop(),
@@ -201,6 +207,7 @@ impl ServiceLayer<Letter> for Layer {
         Ok(match self {
             Self::Plain(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::NotSoap),
             Self::OneShot(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::OneShot),
+            Self::OverTransport(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::OneShot),
             Self::Secure(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Secure),
             Self::Reliable(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
             Self::Unsecured(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),

@@ -2,7 +2,7 @@
 
 use super::drive::{Gate, HostState, Shared};
 use super::heap::Heap;
-use super::layer::{Layer, OneShot, Plain, Reliable, SEATS, Secure, Unsecured, WINDOW};
+use super::layer::{Layer, OneShot, OverTransport, Plain, Reliable, SEATS, Secure, Unsecured, WINDOW};
 use super::service::Service;
 use super::shard::{Due, Shard, State};
 use super::telemetry::{ShardTelemetry, ThrottleGauges};
@@ -175,6 +175,11 @@ impl From<ThrottleError> for ServeError {
 
 /// How many shards there have to be.
 fn shards_for(options: &ServerOptions, sessionful: bool) -> u32 {
+    // A copy of a message without a session is known by its signature alone, which is hidden until it is opened: one shard for
+    // all, as WCF has one table for a listener. Elsewhere an identifier leads a copy to the shard that has the original.
+    if options.binding.detects_replays_alone() {
+        return 1;
+    }
     if !sessionful {
         return u32::try_from(thread::available_parallelism().map_or(1, std::num::NonZero::get)).unwrap_or(1).min(64);
     }
@@ -323,8 +328,13 @@ fn layer(
         }
         (None, Security::Message { binding: security, session: false }) => {
             let (security, settings) = (binding.limited(security), OneShotSettings::default());
-            let service = OneShotService::new(security, settings, wall, first);
-            Layer::OneShot(Box::<OneShot>::new(OneShotLayer::new(service)))
+            if security.bootstrap.over_transport() {
+                let service = OneShotService::new(security, settings, wall, first);
+                Layer::OverTransport(Box::<OverTransport>::new(OneShotLayer::new(service)))
+            } else {
+                let service = OneShotService::new(security, settings, wall, first);
+                Layer::OneShot(Box::<OneShot>::new(OneShotLayer::new(service)))
+            }
         }
         (Some(reliable), security) => {
             let shape = if chosen.shape.kind == ChannelKind::OneWay { Shape::OneWay } else { Shape::RequestReply };

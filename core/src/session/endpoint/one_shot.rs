@@ -36,7 +36,9 @@ struct Open<P> {
 }
 
 /// Messages that the bootstrap itself protects, as a service's endpoint stands on them: `WSHttpBinding` with message security
-/// and `establishSecurityContext` off.
+/// and `establishSecurityContext` off; `BasicHttpBinding` with message credentials.
+///
+/// Without WS-Addressing the action is HTTP's, and the driver's to know: that of a [`Delivered`] is empty.
 ///
 /// `EXCHANGES` bounds the requests that wait for an answer; of each it keeps what the answer needs, some 4 KB. A message that
 /// security refuses gets the one fault that says nothing, and [`receive`](ServiceLayer::receive) tells the exact reason.
@@ -55,13 +57,17 @@ impl<P: Outgoing, E: Entropy + Clone, const EXCHANGES: usize, const REPLAY: usiz
     pub fn new(service: OneShotService<E, REPLAY, B>) -> Self {
         let binding = service.binding();
         // What the transport protects is not encrypted, and a fault is written as WCF writes it in clear.
-        let clear = binding.bootstrap.over_transport();
+        let form = match (binding.bootstrap.over_transport(), binding.one_shot_addressing()) {
+            (false, _) => FaultForm::Encrypted,
+            (true, Some(addressing)) => FaultForm::Clear(addressing),
+            (true, None) => FaultForm::Bare,
+        };
         let wording = Wording {
             soap: binding.soap,
             addressing: binding.addressing,
-            form: if clear { FaultForm::Clear(binding.addressing) } else { FaultForm::Encrypted },
+            form,
             language: service.settings().language,
-            addressed: true,
+            addressed: binding.addressed,
         };
         Self { service, wording, inbox: Datagrams::new(), open: Vec::new() }
     }

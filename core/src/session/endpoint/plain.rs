@@ -80,10 +80,11 @@ impl<P: Outgoing, const EXCHANGES: usize> ServiceLayer<P> for PlainLayer<P, EXCH
     fn set_room(&mut self, _: Option<u32>) {}
 
     fn wording(&self) -> Wording {
-        // Without WS-Addressing no namespace is in scope as `a`, and any version will do to say so: see `namespace`.
+        // Without WS-Addressing any version will do.
         let (soap, language) = (self.soap, self.language);
         let addressing = self.addressing.unwrap_or_default();
-        Wording { soap, addressing, form: FaultForm::Clear(addressing), language, addressed: self.addressing.is_some() }
+        let form = self.addressing.map_or(FaultForm::Bare, FaultForm::Clear);
+        Wording { soap, addressing, form, language, addressed: self.addressing.is_some() }
     }
 
     fn receive<C: Credentials + ?Sized>(

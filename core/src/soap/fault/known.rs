@@ -86,7 +86,9 @@ impl FaultView<'_> {
                 _ => KnownFault::OtherSecurity,
             });
         }
-        if AddressingVersion::from_namespace(name.namespace).is_some() {
+        // Without WS-Addressing the codes are the same, in a namespace of WCF's own.
+        let addressing = AddressingVersion::from_namespace(name.namespace).is_some();
+        if addressing || name.namespace == names::WSA_NONE.as_bytes() {
             return Some(match name.local {
                 b"EndpointUnavailable" => KnownFault::EndpointUnavailable,
                 b"ActionNotSupported" => KnownFault::ActionNotSupported,

@@ -10,6 +10,8 @@ pub enum FaultForm {
     /// In the clear: the envelope's prefix `s`, and `a` for subcodes in the namespace of the envelope's addressing
     /// headers, which is in scope as `a`.
     Clear(AddressingVersion),
+    /// In the clear, in an envelope without addressing headers: as above, and no `a` is in scope.
+    Bare,
     /// To be encrypted: WCF writes the body's content by itself then, with SOAP as its default namespace.
     Encrypted,
 }
@@ -29,7 +31,7 @@ pub fn write_fault_body_with(
     detail: Option<&dyn Content>,
 ) {
     let prefix = match form {
-        FaultForm::Clear(_) => "s:",
+        FaultForm::Clear(_) | FaultForm::Bare => "s:",
         FaultForm::Encrypted => "",
     };
     put(writer, &["<", prefix, "Fault"]);
@@ -45,14 +47,20 @@ pub fn write_fault_body_with(
 }
 
 /// Writes a whole unsecured answer that holds `fault`: addressing headers `Action`, `RelatesTo`, and `To` where
-/// 2004/08 wants it. `relates_to` is the request's MessageID, unescaped.
+/// 2004/08 wants it. `relates_to` is the request's MessageID, unescaped. `addressing`: `None` writes no header at all.
 pub fn write_fault_envelope(
     writer: &mut Writer<'_>,
     soap: SoapVersion,
-    addressing: AddressingVersion,
+    addressing: impl Into<Option<AddressingVersion>>,
     relates_to: Option<&[u8]>,
     fault: &Fault<'_>,
 ) {
+    let Some(addressing) = addressing.into() else {
+        put(writer, &["<s:Envelope xmlns:s=\"", soap.namespace(), "\"><s:Body>"]);
+        write_fault_body(writer, soap, FaultForm::Bare, fault);
+        writer.put_str("</s:Body></s:Envelope>");
+        return;
+    };
     put(
         writer,
         &["<s:Envelope xmlns:s=\"", soap.namespace(), "\" xmlns:a=\"", addressing.namespace(), "\"><s:Header>"],
@@ -107,12 +115,12 @@ fn soap12(writer: &mut Writer<'_>, prefix: &str, form: FaultForm, fault: &Fault<
 fn soap11(writer: &mut Writer<'_>, form: FaultForm, fault: &Fault<'_>, detail: Option<&dyn Content>) {
     // The children of a SOAP 1.1 Fault are in no namespace (SOAP 1.1, section 4.4).
     let undeclare = match form {
-        FaultForm::Clear(_) => "",
+        FaultForm::Clear(_) | FaultForm::Bare => "",
         FaultForm::Encrypted => " xmlns=\"\"",
     };
     match (fault.subcode, form) {
         (Some(subcode), _) => qname(writer, &["faultcode"], undeclare, form, &subcode),
-        (None, FaultForm::Clear(_)) => {
+        (None, FaultForm::Clear(_) | FaultForm::Bare) => {
             put(writer, &["<faultcode>s:", code(SoapVersion::Soap11, fault.code), "</faultcode>"]);
         }
         (None, FaultForm::Encrypted) => {
@@ -144,7 +152,7 @@ fn qname(writer: &mut Writer<'_>, element: &[&str], attributes: &str, form: Faul
     writer.put_str(attributes);
     let in_scope = match form {
         FaultForm::Clear(addressing) => addressing.namespace() == name.namespace,
-        FaultForm::Encrypted => false,
+        FaultForm::Bare | FaultForm::Encrypted => false,
     };
     if !in_scope {
         writer.put_str(" xmlns:a=\"");
