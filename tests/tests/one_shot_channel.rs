@@ -336,6 +336,42 @@ fn what_is_no_soap_is_a_bad_request() {
     assert_eq!(world.done(ECHO, BODY).1, 200);
 }
 
+// Without WS-Addressing.
+
+/// What Microsoft's documentation tells of a client that writes WS-Addressing to a service of BasicHttpBinding.
+#[test]
+fn an_action_header_is_not_understood_where_there_is_no_addressing() {
+    for bootstrap in [Bootstrap::UserNameOverTransport, Bootstrap::CertificateOverTransport] {
+        let mut world = world(&Binding::basic_http(bootstrap));
+        let (_, sent) = world.call(ECHO, BODY);
+        world.soap_action = ECHO.to_owned();
+        let text = String::from_utf8(sent[0].2.clone()).expect("UTF-8");
+        let wsa = "http://www.w3.org/2005/08/addressing";
+        let header = |marked: &str| {
+            text.replace(
+                "</s:Header>",
+                &format!("<a:Action{marked} xmlns:a=\"{wsa}\">urn:t/Fail</a:Action></s:Header>"),
+            )
+        };
+        let answers = world.serve(sent[0].0, header(" s:mustUnderstand=\"1\"").as_bytes());
+        assert_eq!((answers[0].1, &world.refused[..]), (500, &[DispatchFault::MustUnderstand][..]));
+        assert!(holds(&answers[0].2, &format!("The header 'Action' from the namespace '{wsa}' was not understood")));
+        assert!(world.ran.is_empty());
+        let answers = world.serve(sent[0].0, header("").as_bytes());
+        assert_eq!((answers[0].1, &world.ran[..]), (200, &[ECHO.to_owned()][..]), "it says nothing");
+    }
+}
+
+/// A limit of this binding, in WCF as here: no signature covers SOAPAction.
+#[test]
+fn the_operation_is_chosen_by_soapaction_alone() {
+    let mut world = world(&Binding::basic_http(Bootstrap::MutualCertificate10));
+    let (_, sent) = world.call(ECHO, BODY);
+    world.soap_action = "urn:t/Declared".to_owned();
+    let answers = world.serve(sent[0].0, &sent[0].2);
+    assert_eq!((answers[0].1, &world.ran[..]), (500, &["urn:t/Declared".to_owned()][..]));
+}
+
 // Room.
 
 #[test]

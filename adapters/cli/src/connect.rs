@@ -7,10 +7,11 @@ use crate::signals::Signals;
 use crate::trouble::{Exit, Trouble, run};
 use clap::Args;
 use soap_session_core::lifetime::CommunicationState;
+use soap_session_core::session::ChannelError;
 use soap_session_core::soap::{FaultCode, SoapVersion};
 use soap_session_tokio::http::{HttpRequest, HttpResponse, HttpServer, Limits};
 use soap_session_tokio::tls::{ClientCertificates, ServerTls};
-use soap_session_tokio::{CallError, Client, ClientOptions, Fault, Observer, PlainEnvelope, Tokio};
+use soap_session_tokio::{CallError, Client, ClientOptions, Failed, Fault, Observer, PlainEnvelope, Tokio};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -236,6 +237,8 @@ impl Connector {
             return match called {
                 Ok(Some(reply)) if reply.action == accepted_action() && reply.body.is_empty() => Ok(None),
                 Ok(reply) => Ok(reply.map(|reply| reply.body)),
+                // HTTP's 202: who is called without WS-Addressing has no other way to say that it is one-way.
+                Err(CallError::Failed(Failed { error: ChannelError::EmptyAnswer, .. })) => Ok(None),
                 Err(CallError::Fault(fault)) => Err(fault),
                 Err(CallError::Refused(_)) if !last && client.state() != CommunicationState::Opened => continue,
                 Err(error) => {

@@ -167,6 +167,26 @@ fn pair(test: &str, soap: Soap, reliable: &str, more: &str) -> Pair {
     Pair { connect, serve, heads }
 }
 
+/// The same with messages that are protected one by one, without WS-Addressing.
+fn basic_pair() -> Pair {
+    let (upstream, heads) = plain_service(SOAP11);
+    let binding = "--binding basic-http --security message --credential certificate";
+    let serve = Served::start(&words(&format!(
+        "serve --listen 127.0.0.1:0 --upstream http://{upstream}/ {binding} --cert {} --key {} --trust {}",
+        key("service.cert.pem"),
+        key("service.key.pem"),
+        key("client.cert.pem"),
+    )));
+    let connect = Served::start(&words(&format!(
+        "connect --listen 127.0.0.1:0 --to http://{}/ {binding} --service-cert {} --client-cert {} --client-key {}",
+        serve.address,
+        key("service.cert.pem"),
+        key("client.cert.pem"),
+        key("client.key.pem"),
+    )));
+    Pair { connect, serve, heads }
+}
+
 /// The words of a fault, by its names in either version.
 fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
     text.split_once(from).and_then(|(_, rest)| rest.split_once(to)).map_or("", |(found, _)| found)
@@ -174,8 +194,10 @@ fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
 
 #[test]
 fn replies_faults_and_one_way_calls_come_through() {
-    for (soap, reliable) in [(SOAP11, ""), (SOAP11, "--reliable"), (SOAP12, ""), (SOAP12, "--reliable")] {
-        let pair = pair("transparent", soap, reliable, "");
+    let secured = [(SOAP11, ""), (SOAP11, "--reliable"), (SOAP12, ""), (SOAP12, "--reliable")];
+    let secured = secured.map(|(soap, reliable)| (soap, Some(reliable)));
+    for (soap, reliable) in secured.into_iter().chain([(SOAP11, None)]) {
+        let pair = reliable.map_or_else(basic_pair, |reliable| pair("transparent", soap, reliable, ""));
         let to = pair.connect.address.as_str();
         let ask = "<Ask xmlns=\"urn:t\"><n>1</n> &amp; \u{fc}</Ask>";
         let reply = post(to, soap, "urn:t/Ask", ask);
@@ -206,7 +228,8 @@ fn replies_faults_and_one_way_calls_come_through() {
 
         let heads = pair.heads.lock().unwrap();
         let ids: Vec<&str> = heads.iter().map(|head| header(head, "soap-session-id").unwrap_or_default()).collect();
-        assert!(ids[0].starts_with("urn:uuid:") && ids.iter().all(|id| *id == ids[0]), "one session for all: {ids:?}");
+        let named = ids[0].starts_with("urn:uuid:") == reliable.is_some();
+        assert!(named && ids.iter().all(|id| *id == ids[0]), "one session for all, or none: {ids:?}");
         let told = heads.iter().all(|head| head.contains("\"urn:t/"));
         assert!(told, "the action goes along: {heads:?}");
         pair.serve.says("Fault for urn:t/Fail");

@@ -297,6 +297,11 @@ impl Binding {
         matches!(&self.security, Security::Message { binding, session: true } if !binding.require_cancellation)
     }
 
+    /// Does the service sign its answers with its certificate (WSS 1.0)?
+    pub(crate) fn signs_answers(&self) -> bool {
+        matches!(&self.security, Security::Message { binding, .. } if binding.bootstrap.asymmetric())
+    }
+
     /// Is a copy of a message known by the message alone, since there is neither a session nor a protected transport?
     pub(crate) fn detects_replays_alone(&self) -> bool {
         matches!(&self.security, Security::Message { binding, session: false } if !binding.bootstrap.over_transport())

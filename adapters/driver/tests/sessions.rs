@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
 use soap_session_core::lifetime::{CommunicationState, Timeouts};
-use soap_session_core::secure::UserCredential;
+use soap_session_core::secure::{CredentialError, UserCredential};
 use soap_session_core::service::{Contract, Operation, SessionMode};
 use soap_session_core::soap::SoapVersion;
 use soap_session_credentials::{Certificate, CredentialStore, KeyRing, PrivateKey};
 use soap_session_driver::tls::{Authorities, ClientCertificates, ClientTls, Identity, ServerTls};
 use soap_session_driver::{
-    Answer, Binding, Call, CallError, Client, ClientCredentialType, ClientOptions, Fault, Runtime, SecurityMode,
-    Server, ServerOptions, Service, SessionId, service_fn,
+    Answer, Binding, BindingError, Call, CallError, Client, ClientCredentialType, ClientOptions, Fault, Runtime,
+    SecurityMode, ServeError, Server, ServerOptions, Service, SessionId, service_fn,
 };
 use soap_session_smol::Smol;
 use soap_session_tokio::Tokio;
@@ -205,6 +205,34 @@ fn one_way_contracts() {
             on_smol(one_way::<Smol>(binding));
         }
     }
+}
+
+/// Told when it begins to serve, and not by answers that never come.
+#[test]
+fn a_service_that_has_to_sign_needs_its_own_certificate() {
+    let binding = Binding::basic_http().with_security(MESSAGE, ClientCredentialType::Certificate).unwrap();
+    on_smol(async {
+        let key = PrivateKey::from_file(key_file("service.key.pem")).unwrap();
+        let store = CredentialStore::new().with_key(certificate("service"), key).unwrap();
+        let options = ServerOptions::new(binding).with_credentials(store);
+        let refused = Server::<Smol, _>::bind("127.0.0.1:0".parse().unwrap(), options, service_fn(echo)).await;
+        assert!(matches!(refused, Err(ServeError::NoCertificate(CredentialError::NoCertificate))));
+    });
+}
+
+/// What WCF's binding has not.
+#[test]
+fn basic_http_has_neither_sessions_nor_other_credentials() {
+    use ClientCredentialType::{Certificate, None as Anonymous, UserName};
+    for (mode, credential) in [(MESSAGE, UserName), (MESSAGE, Anonymous), (TRANSPORT, Anonymous)] {
+        let refused = Binding::basic_http().with_security(mode, credential);
+        assert!(matches!(refused, Err(BindingError::Credential { binding: "BasicHttpBinding", .. })), "{refused:?}");
+    }
+    let protected = || Binding::basic_http().with_security(MESSAGE, Certificate).unwrap();
+    assert!(matches!(protected().with_reliable_session(true), Err(BindingError::NoSessions { .. })));
+    assert!(matches!(protected().with_stateless_tokens(), Err(BindingError::NoSecurity)));
+    assert_eq!(protected().without_secure_session(), Ok(protected()));
+    assert_eq!(protected().addressing(), None);
 }
 
 fn on_tokio(test: impl Future<Output = ()> + Send + 'static) {

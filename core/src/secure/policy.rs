@@ -23,7 +23,8 @@ pub enum Layout {
     /// Every token before its use, `ReferenceList` before what it lists. Default of all bindings but basicHttp.
     #[default]
     Strict,
-    /// Any order.
+    /// Any order, but for signatures: the first is the primary one, and those that endorse it follow. WCF finds out which is
+    /// which by what they refer to; where one endorses, it writes them in this order too. basicHttp.
     Lax,
     /// Any order, but the `Timestamp` comes first.
     LaxTimestampFirst,

@@ -30,7 +30,8 @@ const CONTRACT: Contract<'static> = Contract {
 pub(super) struct Gateway {
     upstream: HttpClient<Tokio>,
     soap: SoapVersion,
-    addressing: AddressingVersion,
+    /// Without it there is no action of a reply that could tell more than HTTP does.
+    addressing: Option<AddressingVersion>,
     limits: Limits,
     timeout: Duration,
 }
@@ -53,7 +54,7 @@ impl Gateway {
         Ok(Self {
             upstream,
             soap: binding.soap(),
-            addressing: binding.addressing().unwrap_or_default(),
+            addressing: binding.addressing(),
             limits: Limits { message: args.binding.max_message, ..Limits::MAX },
             timeout: args.upstream_timeout,
         })
@@ -74,15 +75,16 @@ impl Gateway {
 
     fn answer(&self, call: &Call, reply: &HttpReply) -> Result<Answer, String> {
         let Some(soap) = reply.soap().map_err(|error| error.to_string())? else {
-            let accepted = if call.two_way { Answer::reply(ACCEPTED, "") } else { Answer::Nothing };
-            return Ok(accepted);
+            let said = call.two_way && self.addressing.is_some();
+            return Ok(if said { Answer::reply(ACCEPTED, "") } else { Answer::Nothing });
         };
         if soap != self.soap {
             return Err(format!("the answer is SOAP {}, and SOAP {} was due", version(soap), version(self.soap)));
         }
         let envelope = PlainEnvelope::read(&reply.body, soap, &self.limits).map_err(|error| error.to_string())?;
         Ok(if envelope.is_fault {
-            Answer::RawFault { action: self.addressing.default_fault_action().into(), body: envelope.body }
+            let action = self.addressing.unwrap_or_default().default_fault_action();
+            Answer::RawFault { action: action.into(), body: envelope.body }
         } else {
             Answer::reply(format!("{}Response", call.action), envelope.body)
         })

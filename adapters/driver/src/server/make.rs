@@ -19,7 +19,7 @@ use soap_session_core::chance::{Chance, ShardKey};
 use soap_session_core::door::{Door, DoorSettings, NameSlot, Opens, Router, ShardBooks};
 use soap_session_core::reliable::Shape;
 use soap_session_core::secure::{
-    Acceptor, AcceptorSettings, Credentials, NoCredentials, OneShotService, OneShotSettings,
+    Acceptor, AcceptorSettings, CredentialError, Credentials, NoCredentials, OneShotService, OneShotSettings,
 };
 use soap_session_core::service::{
     ChannelKind, ChosenChannel, ContractError, HostSettings, HostTables, Listener, ServiceHost,
@@ -123,6 +123,8 @@ pub enum ServeError {
     Throttle(ThrottleError),
     /// The binding leaves the protection of messages to HTTPS, and there is no TLS.
     NeedsHttps,
+    /// The service signs its answers (WSS 1.0), and has no certificate of its own to do so.
+    NoCertificate(CredentialError),
     /// TLS.
     Tls(HttpError),
     /// A setting is beyond what this adapter's tables hold.
@@ -149,6 +151,9 @@ impl fmt::Display for ServeError {
             Self::NeedsHttps => f.write_str(
                 "this binding leaves the protection of messages to HTTPS: give the server a certificate and a key for TLS",
             ),
+            Self::NoCertificate(error) => {
+                write!(f, "this binding has the service sign its answers: give it its certificate as its own ({error})")
+            }
             Self::Tls(error) => write!(f, "{error}"),
             Self::Limit { setting, asked, limit } => {
                 write!(f, "{setting} is {asked}, and this adapter has room for {limit}")
@@ -197,6 +202,11 @@ pub(super) fn make<R: Runtime, S: Service>(
 ) -> Result<Arc<Shared<R, S>>, ServeError> {
     if options.binding.needs_https() && options.tls.is_none() {
         return Err(ServeError::NeedsHttps);
+    }
+    if options.binding.signs_answers()
+        && let Err(error) = options.credentials.own_certificate()
+    {
+        return Err(ServeError::NoCertificate(error));
     }
     let contract = service.contract();
     if contract.callbacks {
