@@ -1,6 +1,7 @@
 //! Our client against the recorded server: the peer answers with the recorded octets, and compares what the client posts with what
 //! WCF's posted.
 
+use crate::calls::{Ended, does, threw};
 use crate::clock::Played;
 use crate::peer::{Inbox, Reaction, Request, field};
 use crate::secured::Eyes;
@@ -8,16 +9,11 @@ use crate::service_peer::ServicePeer;
 use crate::setting::{Home, client_options, operation_use};
 use crate::stage::Stage;
 use crate::tale::{Step, Tale};
-use soap_session_core::lifetime::CommunicationState;
-use soap_session_core::session::OperationUse;
-use soap_session_driver::{CallError, Client, CloseError, Failed, Reply, Runtime};
+use soap_session_driver::{Client, Runtime};
 use soap_session_tests::Direction;
 use soap_session_tests::rm_story::{Call, Event, ExchangeEnd, Line, Outcome};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-
-/// How a call ended: what it returned or the exception's type, and the channel's state then.
-type Ended = (Result<String, String>, CommunicationState);
 
 /// A request of ours.
 struct Posted {
@@ -100,50 +96,6 @@ fn play_with<B: Home>(tale: &Tale, lead: u64) -> (usize, Vec<String>) {
     play.run()
 }
 
-fn threw(kind: &str) -> Result<String, String> {
-    Err(kind.to_owned())
-}
-
-fn failed(failed: &Failed) -> Result<String, String> {
-    threw(failed.error.wcf_exception())
-}
-
-fn result(reply: &Reply) -> String {
-    let body = String::from_utf8_lossy(&reply.body);
-    let value =
-        body.split_once("Result>").and_then(|(_, rest)| rest.split_once('<')).map(|(value, _)| value.to_owned());
-    value.filter(|value| !value.is_empty()).unwrap_or_else(|| "ok".to_owned())
-}
-
-async fn does<R: Runtime>(
-    client: Client<R>,
-    operation: String,
-    used: OperationUse,
-    action: String,
-    body: String,
-) -> Ended {
-    let ended = match operation.as_str() {
-        "open" => client.open().await.map_or_else(|error| failed(&error), |()| Ok("ok".to_owned())),
-        "close" => match client.close().await {
-            Ok(()) => Ok("ok".to_owned()),
-            Err(CloseError::Failed(error)) => failed(&error),
-            Err(CloseError::Refused(refused)) => threw(refused.refusal.wcf_exception()),
-            Err(other) => threw(&other.to_string()),
-        },
-        "abort" => {
-            client.abort();
-            Ok("ok".to_owned())
-        }
-        _ => match client.invoke(used, &action, body).await {
-            Ok(reply) => Ok(reply.as_ref().map_or_else(|| "ok".to_owned(), result)),
-            // The recorded contract declares one fault.
-            Err(CallError::Fault(fault)) if fault.known.is_none() => threw("FaultException<CalcError>"),
-            Err(error) => threw(error.wcf_exception()),
-        },
-    };
-    (ended, client.state())
-}
-
 impl<B: Home> Play<'_, B> {
     fn run(mut self) -> (usize, Vec<String>) {
         let steps = self.stage.tale.steps(true);
@@ -203,7 +155,7 @@ impl<B: Home> Play<'_, B> {
         let told = Arc::new(Mutex::new(None));
         self.calls.insert(place, Arc::clone(&told));
         if call.operation == "state" || call.operation == "SessionIdClient" {
-            *told.lock().unwrap() = Some((Ok(String::new()), client.state()));
+            *told.lock().unwrap() = Some((Ok(String::new()), client.state(), client.session_id()));
             return;
         }
         let knows = !self.stage.tale.name.contains("call-after-terminating")
@@ -404,13 +356,20 @@ impl<B: Home> Play<'_, B> {
         if self.stage.time.now() > self.stage.target(ms) {
             self.stage.is_now(ms);
         }
-        let Some((ours, state)) = ended.lock().unwrap().take() else {
+        let Some((ours, state, session)) = ended.lock().unwrap().take() else {
             self.stage.wrong(format!("{what} does not end"));
             return;
         };
         let state = format!("{state:?}");
         let (theirs, then) = match &call.outcome {
             Outcome::Returned(text) => {
+                let name = text.strip_prefix("sid=").unwrap_or(text);
+                if name.starts_with("urn:") {
+                    let session = session.unwrap_or_default();
+                    if let Some(difference) = self.stage.names.difference(&session, name) {
+                        self.stage.wrong(format!("{what}: the session: {difference}"));
+                    }
+                }
                 let value = matches!(call.operation.as_str(), "open" | "close" | "abort");
                 let theirs = if value { "ok" } else { text };
                 if call.operation == "state" {

@@ -8,6 +8,8 @@
 //! [`secured`].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
+mod application;
+mod calls;
 mod client;
 mod client_peer;
 mod clock;

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(crate) struct Seen {
     /// All of it that has to be the same, but for identifiers and the address.
     pub(crate) text: String,
+    /// The body's content, opened.
+    pub(crate) body: Vec<u8>,
     /// Why a receiver would refuse it.
     pub(crate) flaw: Option<String>,
 }
@@ -46,12 +48,13 @@ impl Eyes {
         let file = MessageFile { number: 0, way, name: String::new(), path: std::path::PathBuf::new() };
         let report = self.0.inspect_octets(&file, wire.to_vec());
         let text = String::from_utf8_lossy(wire).into_owned();
-        match &report.verdict {
-            Verdict::Plain => Seen { text, flaw: None },
-            Verdict::Verified => Seen { text: sight(&text, &report), flaw: None },
-            Verdict::Transport => Seen { text, flaw: Some("only a transport protects it".to_owned()) },
-            Verdict::Failed(why) => Seen { text, flaw: Some(why.clone()) },
-        }
+        let (text, flaw) = match &report.verdict {
+            Verdict::Plain => (text, None),
+            Verdict::Verified => (sight(&text, &report), None),
+            Verdict::Transport => (text, Some("only a transport protects it".to_owned())),
+            Verdict::Failed(why) => (text, Some(why.clone())),
+        };
+        Seen { text, body: report.body, flaw }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Our server against recorded clients: the peer posts the recorded octets, and compares the server's answers with the recorded ones.
 
+use crate::application::{Application, Ran, Replies, replies};
 use crate::client_peer::{ClientPeer, is_asked};
 use crate::clock::{Played, Time};
 use crate::peer::{Said, field, post};
@@ -9,113 +10,13 @@ use crate::stage::Stage;
 use crate::tale::{Step, Tale};
 use futures_channel::oneshot;
 use futures_lite::future::block_on;
-use soap_session_core::service::Contract;
-use soap_session_driver::{Answer, Call, Runtime, ServeError, Server, Service, SessionId};
+use soap_session_driver::{Runtime, ServeError, Server};
 use soap_session_tests::rm_story::{Event, Line, Proxy, Start};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-/// What a request, by its action and the content of its body, was recorded to be answered, and when.
-type Replies = Arc<Mutex<Vec<(String, String, u64, Answer)>>>;
-
-/// The recorded application: what it was asked it answers as it did then.
-struct Application<B> {
-    runtime: Played<B>,
-    time: Arc<Time>,
-    contract: Contract<'static>,
-    replies: Replies,
-    /// What began to run, in order.
-    ran: Arc<Mutex<Vec<String>>>,
-}
-
-fn argument(body: &str) -> String {
-    let text = body.split_once("><").and_then(|(_, rest)| rest.split_once('>'));
-    text.and_then(|(_, rest)| rest.split_once('<')).map(|(text, _)| text.to_owned()).unwrap_or_default()
-}
-
-impl<B: Home> Service for Application<B> {
-    type Instance = ();
-
-    fn contract(&self) -> &Contract<'_> {
-        &self.contract
-    }
-
-    fn instance(&self, _: Option<&SessionId>) {}
-
-    async fn call(&self, (): &(), call: Call) -> Answer {
-        let body = String::from_utf8_lossy(&call.body).into_owned();
-        let name = self.contract.operations[usize::from(call.operation)].name;
-        let argument = argument(&body);
-        let told = if matches!(name, "Boom" | "Finish") { "" } else { &argument };
-        self.ran.lock().unwrap().push(format!("{name}({told})"));
-        let answer = {
-            let mut replies = self.replies.lock().unwrap();
-            let at = replies.iter().position(|(action, of, ..)| *action == call.action && *of == body);
-            at.map(|at| replies.remove(at))
-        };
-        let takes = match &answer {
-            Some((.., at, _)) => at.saturating_sub(self.time.now()),
-            None if name == "Slow" => argument.parse().unwrap(),
-            None => 0,
-        };
-        self.runtime.sleep_until(self.runtime.now() + Duration::from_millis(takes)).await;
-        match name {
-            "Boom" => Answer::Unhandled,
-            "Notify" => Answer::Nothing,
-            // It was never answered: what it says nobody hears.
-            _ => answer.map_or_else(
-                || Answer::reply(format!("{}Response", call.action), format!("<{name}Response xmlns=\"urn:cap\"/>")),
-                |(.., answer)| answer,
-            ),
-        }
-    }
-}
-
-/// What stands between the tags of the body.
-fn content(text: &str) -> Option<&str> {
-    Some(text.split_once("<s:Body>")?.1.split_once("</s:Body>")?.0)
-}
-
-/// What the application answered, from the recorded messages.
-fn replies(tale: &Tale) -> Replies {
-    let mut replies = Vec::new();
-    let mut seen = Vec::new();
-    for exchange in &tale.exchanges {
-        let request = tale.event(exchange.request);
-        let Some(envelope) = request.envelope() else { continue };
-        if !seen.contains(&envelope.message_id) || envelope.message_id.is_none() {
-            seen.push(envelope.message_id.clone());
-        } else {
-            continue;
-        }
-        let head = tale.head(request);
-        let soap_action = field(&head, "soapaction").unwrap_or_default().trim_matches('"').to_owned();
-        let action = if envelope.action.is_empty() { soap_action } else { envelope.action.clone() };
-        let answers = tale.events.iter().filter(|event| match &envelope.message_id {
-            Some(id) => event.envelope().is_some_and(|answer| answer.relates_to.as_ref() == Some(id)),
-            None => exchange.answer == Some(event.number),
-        });
-        let (text, answers) = (tale.text(request), answers.collect::<Vec<_>>());
-        let Some(body) = content(&text) else { continue };
-        let answer = answers.iter().find_map(|answer| {
-            let told = answer.envelope()?;
-            let (text, action) = (tale.text(answer), told.action.clone());
-            let body = content(&text)?.to_owned();
-            let said = if told.fault().is_some() {
-                Answer::RawFault { action: action.into(), body: body.into() }
-            } else {
-                Answer::reply(action, body)
-            };
-            Some((answer.ms, said))
-        });
-        replies.extend(answer.map(|(at, answer)| (action, body.to_owned(), at, answer)));
-    }
-    Arc::new(Mutex::new(replies))
-}
 
 struct Running {
     address: SocketAddr,
@@ -135,7 +36,7 @@ struct Play<'t, B: Home> {
     /// What they have said, by its number.
     said: HashMap<u32, Vec<u8>>,
     replies: Replies,
-    ran: Arc<Mutex<Vec<String>>>,
+    ran: Ran,
     running: Option<Running>,
     posted: usize,
     answered: Arc<AtomicUsize>,
@@ -374,23 +275,27 @@ impl<B: Home> Play<'_, B> {
 
     fn over(mut self) -> (usize, Vec<String>) {
         self.stage.settle(&|| false);
-        let theirs: Vec<String> = self
-            .stage
-            .tale
-            .moments
-            .iter()
-            .filter_map(|moment| match &moment.line {
-                Line::Operation(operation) if operation.rest != "ends" => {
-                    Some(format!("{}({})", operation.name, operation.argument))
-                }
-                _ => None,
-            })
-            .collect();
-        let mut ours = self.ran.lock().unwrap().clone();
+        let (mut theirs, mut sessions) = (Vec::new(), Vec::new());
+        for moment in &self.stage.tale.moments {
+            if let Line::Operation(operation) = &moment.line
+                && operation.rest != "ends"
+            {
+                theirs.push(format!("{}({})", operation.name, operation.argument));
+                sessions.push(operation.rest.strip_prefix("sid=").unwrap_or_default());
+            }
+        }
+        let mut ran = self.ran.lock().unwrap().clone();
         // The recorded one does not tell of what only throws.
-        ours.retain(|ran| theirs.contains(ran) || !(ran.starts_with("Detail") || ran.starts_with("Boom")));
-        if ours != theirs {
+        ran.retain(|(ran, _)| theirs.contains(ran) || !(ran.starts_with("Detail") || ran.starts_with("Boom")));
+        let ours: Vec<&String> = ran.iter().map(|(ran, _)| ran).collect();
+        if ours != theirs.iter().collect::<Vec<_>>() {
             self.stage.wrong(format!("it ran {ours:?}, and not {theirs:?}"));
+        }
+        for ((what, ours), theirs) in ran.iter().zip(sessions).filter(|(_, theirs)| theirs.starts_with("urn:")) {
+            let ours = ours.as_ref().map_or("", |session| &session.0);
+            if let Some(difference) = self.stage.names.difference(ours, theirs) {
+                self.stage.wrong(format!("the session of {what}: {difference}"));
+            }
         }
         (self.stage.compared, self.stage.wrong)
     }

@@ -66,7 +66,8 @@ impl Tale {
             // What the proxy copied is no message of its own.
             for event in events.iter().filter(|event| event.is_genuine() && is_secured(&event.bytes)) {
                 let saw = eyes.see(event.way, &event.bytes);
-                assert_eq!(saw.flaw, None, "#{:02}", event.number);
+                let body = event.envelope().unwrap().body_bytes();
+                assert_eq!((&saw.flaw, &*saw.body), (&None, body), "#{:02}", event.number);
                 seen.insert(event.number, saw);
             }
         }
