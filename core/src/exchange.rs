@@ -1,5 +1,7 @@
 //! What machines and their drivers speak of: exchanges, and the application's messages.
 
+use crate::soap::fault::QName;
+
 /// A message that the application hands over. It stays the caller's: the core reads it when it writes it to the wire.
 pub trait Outgoing {
     /// The action URI.
@@ -17,6 +19,10 @@ pub trait Outgoing {
     /// Is it a SOAP fault? HTTP carries faults with status 500.
     fn is_fault(&self) -> bool {
         false
+    }
+    /// The header block that such a fault is about, to be named in SOAP 1.2's `NotUnderstood` header. Never of one that is encrypted.
+    fn not_understood(&self) -> Option<QName<'_>> {
+        None
     }
 }
 

@@ -138,6 +138,7 @@ impl Words {
                 buffer_remaining: self.remaining,
             }),
             ack_requested: (wished && !creating).then_some(id),
+            not_understood: None,
             uses_sequence_str: v11 && with_last && action == FrameAction::Rm(RmAction::CreateSequence),
             order: if order { HeaderOrder::SequenceFirst } else { HeaderOrder::AcknowledgementFirst },
             body,

@@ -34,6 +34,7 @@ fn plain(action: RmAction) -> Frame<'static> {
         sequence: None,
         acknowledgement: None,
         ack_requested: None,
+        not_understood: None,
         uses_sequence_str: false,
         order: HeaderOrder::SequenceFirst,
         body: FrameBody::Empty,

@@ -38,6 +38,7 @@ fn frame<'f>(kind: RmFaultKind, ack: Option<Acknowledgement<'f>>, header: Option
         sequence: None,
         acknowledgement: header,
         ack_requested: None,
+        not_understood: None,
         uses_sequence_str: false,
         order: HeaderOrder::AcknowledgementFirst,
         body: FrameBody::Fault(fault, ack),

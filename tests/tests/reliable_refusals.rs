@@ -37,6 +37,7 @@ fn plain(action: FrameAction<'static>) -> Frame<'static> {
         sequence: None,
         acknowledgement: None,
         ack_requested: None,
+        not_understood: None,
         uses_sequence_str: false,
         order: HeaderOrder::AcknowledgementFirst,
         body: FrameBody::Empty,

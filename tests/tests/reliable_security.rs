@@ -115,6 +115,7 @@ fn frame<'a>(action: RmAction, body: FrameBody<'a>) -> Frame<'a> {
         sequence: None,
         acknowledgement: None,
         ack_requested: None,
+        not_understood: None,
         uses_sequence_str: false,
         order: HeaderOrder::AcknowledgementFirst,
         body,

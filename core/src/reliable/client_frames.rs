@@ -16,6 +16,7 @@ pub(super) const fn bare<'a>(action: FrameAction<'a>, to: Option<&'a [u8]>) -> F
         action,
         message_id: None,
         relates_to: None,
+        not_understood: None,
         reply_to: None,
         to,
         sequence: None,
@@ -44,6 +45,7 @@ pub(super) fn numbered<'a, P: Outgoing, const WINDOW: usize>(
                 message_id: two_way.then_some(slot.message_id),
                 reply_to: two_way.then_some(reply_to),
                 relates_to: message.relates_to(),
+                not_understood: message.not_understood(),
                 body: FrameBody::Payload(message.body()),
                 ..bare(FrameAction::Application(message.action()), Some(to))
             }

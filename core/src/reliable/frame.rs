@@ -7,6 +7,7 @@ use super::ranges::Range;
 use super::version::RmAction;
 use crate::chance::Uuid;
 use crate::soap::FaultCode;
+use crate::soap::fault::QName;
 
 /// `SequenceAcknowledgement` to be written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,6 +133,8 @@ pub struct Frame<'a> {
     pub message_id: Option<Uuid>,
     /// `RelatesTo`.
     pub relates_to: Option<&'a [u8]>,
+    /// `NotUnderstood`, of SOAP 1.2.
+    pub not_understood: Option<QName<'a>>,
     /// `ReplyTo/Address`.
     pub reply_to: Option<&'a [u8]>,
     /// `To`.

@@ -109,6 +109,7 @@ impl<P: Outgoing, const WINDOW: usize, const RANGES: usize, const REQUESTS: usiz
                 Frame {
                     action: FrameAction::Application(message.action()),
                     relates_to: request.message_id.as_ref().map(Identifier::as_bytes),
+                    not_understood: message.not_understood(),
                     sequence: Some(SequencePlace {
                         identifier: self.offer.as_ref()?,
                         number: *reply,

@@ -226,7 +226,7 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
         reply: &impl Outgoing,
         out: &mut [u8],
     ) -> Result<(usize, u16), SealError> {
-        let headers = self.headers(owed, reply.action());
+        let headers = self.headers(owed, reply);
         let message = SessionMessage { headers: &headers, body: reply.body(), encrypt_body: true };
         let (mut ids, mut entropy) = (self.ids.clone(), self.entropy.clone());
         let answer = Answering { binding: &self.binding, order: self.binding.order, wall: self.wall.at(now), message };
@@ -263,13 +263,15 @@ impl<E: Entropy + Clone, const REPLAY: usize, B: Backend> OneShotService<E, REPL
     }
 
     /// The header blocks of a reply. It says To unless that is anonymous; 2004/08 says it even then.
-    fn headers<'h>(&self, owed: &'h Owed, action: &'h [u8]) -> Vec<HeaderBlock<'h>, 3> {
-        let Some(addressing) = self.binding.one_shot_addressing() else { return Vec::new() };
+    fn headers<'h>(&self, owed: &'h Owed, reply: &'h impl Outgoing) -> Vec<HeaderBlock<'h>, 4> {
+        let block = reply.not_understood().map(HeaderBlock::NotUnderstood);
+        let Some(addressing) = self.binding.one_shot_addressing() else { return block.into_iter().collect() };
         let anonymous = addressing.anonymous().as_bytes();
         let to = if owed.reply_to.is_empty() { anonymous } else { &owed.reply_to };
         let said = addressing == AddressingVersion::August2004 || to != anonymous;
         let blocks = [
-            Some(HeaderBlock::Action(action)),
+            Some(HeaderBlock::Action(reply.action())),
+            block,
             Some(HeaderBlock::RelatesTo(&owed.message_id)),
             said.then_some(HeaderBlock::To(to)),
         ];

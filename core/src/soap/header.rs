@@ -1,6 +1,7 @@
 //! The header blocks of an outgoing message, as WCF writes them.
 
 use super::AddressingVersion;
+use super::fault::QName;
 use crate::xml::Writer;
 use core::fmt;
 
@@ -33,6 +34,8 @@ pub enum HeaderBlock<'a> {
     From(&'a [u8]),
     /// `To`, must be understood.
     To(&'a [u8]),
+    /// SOAP 1.2's `NotUnderstood`, of a block with this name, where WCF puts it: behind `Action`.
+    NotUnderstood(QName<'a>),
     /// Any other block: WS-ReliableMessaging's, or the application's.
     Other {
         /// Prefix, declared on the envelope.
@@ -72,6 +75,7 @@ impl<'a> HeaderBlock<'a> {
             | Self::FaultTo(_)
             | Self::From(_)
             | Self::To(_) => Some(("a", version.namespace())),
+            Self::NotUnderstood(_) => None,
             Self::Other { prefix, namespace, .. } | Self::Written { prefix, namespace, .. } => {
                 Some((prefix, namespace))
             }
@@ -90,6 +94,7 @@ impl<'a> HeaderBlock<'a> {
             Self::FaultTo(_) => ("a", "FaultTo", false),
             Self::From(_) => ("a", "From", false),
             Self::To(_) => ("a", "To", true),
+            Self::NotUnderstood(_) => ("s", "NotUnderstood", false),
             Self::Other { prefix, local, must_understand, .. }
             | Self::Written { prefix, local, must_understand, .. } => (*prefix, *local, *must_understand),
         };
@@ -109,6 +114,15 @@ impl<'a> HeaderBlock<'a> {
             w.put(b"\"");
         }
         match self {
+            Self::NotUnderstood(block) => {
+                // The prefix is what .NET's writer makes up for the first namespace without one, at this depth.
+                w.put(b" qname=\"d3p1:");
+                w.attribute_value(block.local.as_bytes());
+                w.put(b"\" xmlns:d3p1=\"");
+                w.attribute_value(block.namespace.as_bytes());
+                w.put(b"\"/>");
+                return;
+            }
             Self::Other { content: [], .. } => {
                 w.put(b"/>");
                 return;

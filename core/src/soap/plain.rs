@@ -98,7 +98,8 @@ impl PlainMessage {
     }
 }
 
-/// Writes an envelope as WCF does. `headers` are in their order; without WS-Addressing there is no `Header`. Returns its length.
+/// Writes an envelope as WCF does. `headers` are in their order; without WS-Addressing none of it is written, and no `Header` if
+/// nothing else is there. Returns its length.
 ///
 /// # Errors
 /// `out` is too small; says how much is needed.
@@ -123,6 +124,12 @@ pub fn write_plain(
         w.put(b"</s:Header>");
     } else {
         w.put(b">");
+        let mut others = headers.iter().filter(|block| matches!(block, HeaderBlock::NotUnderstood(_))).peekable();
+        if others.peek().is_some() {
+            w.put(b"<s:Header>");
+            others.for_each(|block| block.write(&mut w, None));
+            w.put(b"</s:Header>");
+        }
     }
     if body.is_empty() {
         w.put(b"<s:Body/>");

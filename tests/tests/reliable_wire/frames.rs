@@ -117,6 +117,7 @@ pub(crate) fn frame<'f>(
             buffer_remaining: ack.buffer_remaining,
         }),
         ack_requested: arrival.ack_requested.map(|id| owned.get(id)),
+        not_understood: None,
         uses_sequence_str: arrival.uses_sequence_str,
         order,
         body: frame_body,

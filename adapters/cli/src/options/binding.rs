@@ -74,13 +74,14 @@ pub struct BindingArgs {
     /// With --reliable: hand messages over as they come (ordered="false")
     #[arg(long, requires = "reliable")]
     pub unordered: bool,
-    /// With --reliable: after how long without a word the session is given up, such as 10m
+    /// With --reliable: after how long without a word the session is given up; 10m unless said
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "reliable")]
     pub inactivity_timeout: Option<Duration>,
-    /// Algorithms, by WCF's names: Basic256, Basic192, Basic128, TripleDes, each alone or followed by Rsa15, Sha256 or Sha256Rsa15
+    /// Algorithms, by WCF's names: Basic256, Basic192, Basic128, TripleDes, each alone or followed by Rsa15, Sha256 or Sha256Rsa15;
+    /// Basic256 unless said
     #[arg(long, value_name = "NAME", value_parser = suite)]
     pub algorithm_suite: Option<AlgorithmSuite>,
-    /// Another version of SOAP than the binding's, as a custom binding may have
+    /// Another version of SOAP than the binding's, as a custom binding may have; the binding's unless said
     #[arg(long, value_enum, value_name = "VERSION")]
     pub soap: Option<SoapName>,
     /// Tokens that carry their state in a cookie (requireSecurityContextCancellation="false"). `serve --cookie-ring` implies it

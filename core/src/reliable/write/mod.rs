@@ -13,7 +13,7 @@ use crate::xml::{Grow, Writer};
 use heapless::Vec;
 
 /// Most header blocks of a frame: five of WS-ReliableMessaging, five of addressing.
-const MAX_BLOCKS: usize = 10;
+const MAX_BLOCKS: usize = 11;
 
 /// A frame as a message that somebody else puts into an envelope: what [`Frame::render`] hands on.
 #[derive(Clone, Copy, Debug)]
@@ -198,6 +198,7 @@ impl<'f> Frame<'f> {
             second,
             third,
             Some(HeaderBlock::Action(self.action_uri(versions))),
+            self.not_understood.map(HeaderBlock::NotUnderstood),
             sequence_fault,
             message_id.as_ref().map(|id| HeaderBlock::MessageId(id.as_bytes())),
             self.relates_to.map(HeaderBlock::RelatesTo),

@@ -7,7 +7,7 @@ use crate::lifetime::Timer;
 use crate::reliable::{ReliableSessionId, SessionError};
 use crate::secure::{Credentials, SessionId, Unsealed};
 use crate::service::AbortReason;
-use crate::soap::fault::FaultForm;
+use crate::soap::fault::{FaultForm, QName};
 use crate::soap::{AddressingVersion, SoapVersion};
 use crate::time::{Deadline, Instant};
 use crate::xml::Grow;
@@ -17,6 +17,16 @@ pub trait FaultReply: Outgoing {
     /// The fault with this action and body. [`Outgoing::is_fault`] of it is true. `request` is the caller's name of what it
     /// answers: on a duplex session [`Outgoing::relates_to`] must name that message.
     fn fault(action: &str, body: &[u8], request: Kept) -> Self;
+
+    /// As [`fault`](Self::fault), of a header block that was not understood and that SOAP 1.2 names in a header:
+    /// [`Outgoing::not_understood`] of it is `block`. Whoever does not keep that answers without the header, which SOAP allows.
+    fn must_understand(action: &str, body: &[u8], request: Kept, block: QName<'_>) -> Self
+    where
+        Self: Sized,
+    {
+        let _ = block;
+        Self::fault(action, body, request)
+    }
 }
 
 /// A session of the layer below, or the one channel of a layer without sessions.

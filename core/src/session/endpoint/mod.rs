@@ -31,9 +31,9 @@ use crate::service::{
     AbortReason, CallId, Called, ChannelId, ChosenChannel, Dispatch, DispatchFault, Gone, HostAction, HostRefused,
     InstanceId, Listener, Outcome, Request, ServiceHost,
 };
-use crate::soap::Fault;
-use crate::soap::fault::{QName, Reason, write_fault_body};
+use crate::soap::fault::{FaultForm, QName, Reason, write_fault_body};
 use crate::soap::names::WSA_NONE;
+use crate::soap::{Fault, SoapVersion};
 use crate::store::{Arena, Key, Store};
 use crate::throttle::{Pressure, Throttle, ThrottleEvent};
 use crate::time::{Deadline, Instant};
@@ -383,8 +383,8 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
     }
 
     /// Answers a message that was refused with [`DispatchFault::MustUnderstand`]; `block` is the name of the block that was [not
-    /// understood](crate::session::Message::not_understood). It is named in the fault's reason; SOAP 1.2's `NotUnderstood` header is
-    /// left out, which that allows.
+    /// understood](crate::session::Message::not_understood). It is named in the fault's reason and, under SOAP 1.2, in a
+    /// `NotUnderstood` header as well, as WCF does. Not so where faults are encrypted: the header would tell in clear what they hide.
     pub fn refuse_block(&mut self, now: Instant, kept: Kept, block: QName<'_>) {
         let reply = self.written(kept, Fault::must_understand(block));
         let _ = self.layer.reply(now, kept, reply);
@@ -415,7 +415,12 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         write_fault_body(&mut w, soap, form, &fault);
         // An action is bounded by the reader's limits; one that is longer than this loses its fault's body, not the answer.
         let len = w.finish().unwrap_or(0);
-        P::fault(fault.action_uri(addressing), body.get(..len).unwrap_or(&[]), kept)
+        let (action, body) = (fault.action_uri(addressing), body.get(..len).unwrap_or(&[]));
+        let named = fault.not_understood.filter(|_| soap == SoapVersion::Soap12 && form != FaultForm::Encrypted);
+        match named {
+            Some(block) => P::must_understand(action, body, kept, block),
+            None => P::fault(action, body, kept),
+        }
     }
 
     /// The application has answered a call.

@@ -139,8 +139,9 @@ impl<P: Outgoing, const EXCHANGES: usize> ServiceLayer<P> for PlainLayer<P, EXCH
                 let anonymous = self.addressing.filter(|version| *version == AddressingVersion::August2004);
                 // This version's To is not optional.
                 let to = anonymous.map(|version| HeaderBlock::To(version.anonymous().as_bytes()));
-                let headers: Vec<HeaderBlock<'_>, 3> =
-                    [Some(HeaderBlock::Action(reply.action())), relates_to, to].into_iter().flatten().collect();
+                let block = reply.not_understood().map(HeaderBlock::NotUnderstood);
+                let headers: Vec<HeaderBlock<'_>, 4> =
+                    [Some(HeaderBlock::Action(reply.action())), block, relates_to, to].into_iter().flatten().collect();
                 let written = write_plain(out, self.soap, self.addressing, &headers, reply.body());
                 let status = if reply.is_fault() { 500 } else { 200 };
                 match written {

@@ -1,6 +1,6 @@
 //! Faults as WCF writes them.
 
-use super::super::{AddressingVersion, Content, SoapVersion};
+use super::super::{AddressingVersion, Content, HeaderBlock, SoapVersion};
 use super::{Fault, FaultCode, QName};
 use crate::xml::Writer;
 
@@ -67,11 +67,7 @@ pub fn write_fault_envelope(
     );
     put(writer, &["<a:Action s:mustUnderstand=\"1\">", fault.action_uri(addressing), "</a:Action>"]);
     if let (Some(header), SoapVersion::Soap12) = (fault.not_understood, soap) {
-        writer.put_str("<s:NotUnderstood qname=\"d3p1:");
-        writer.attribute_value(header.local.as_bytes());
-        writer.put_str("\" xmlns:d3p1=\"");
-        writer.attribute_value(header.namespace.as_bytes());
-        writer.put_str("\"/>");
+        HeaderBlock::NotUnderstood(header).write(writer, None);
     }
     if let Some(id) = relates_to {
         writer.put_str("<a:RelatesTo>");
