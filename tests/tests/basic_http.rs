@@ -14,7 +14,7 @@ use soap_session_core::soap::fault::KnownFault;
 use soap_session_core::time::{Duration, Instant};
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use soap_session_tests::opening::{between, swap};
-use soap_session_tests::pair::{MIDNIGHT, Note};
+use soap_session_tests::pair::{MIDNIGHT, Note, Paper};
 use soap_session_tests::vectors_root;
 use std::time::SystemTime;
 
@@ -347,6 +347,40 @@ fn what_was_changed_is_refused() {
     let over = Binding::basic_http(Bootstrap::CertificateOverTransport);
     let text = request(&over);
     assert_eq!(refused(&over, &swap(&text, ":05:01.000Z", ":05:02.000Z")), digest);
+}
+
+/// Whichever octet is another: it is refused, or what was signed is what was said.
+#[test]
+fn no_octet_can_be_changed_to_any_effect() {
+    for order in [ProtectionOrder::default(), ProtectionOrder::SignBeforeEncrypt, ProtectionOrder::EncryptBeforeSign] {
+        let binding = Binding { order, ..Binding::basic_http(Bootstrap::MutualCertificate10) };
+        let paper = Paper::default();
+        let text = request_by(&mut client(&binding), &paper).1.into_bytes();
+        let mut original = None;
+        let mut judged = |text: &[u8]| {
+            let mut bytes = text.to_vec();
+            match service(&binding).open_request(NOW, &paper, &mut bytes) {
+                OneShotIncoming::Request { opened, .. } => {
+                    assert_eq!(opened.coverage.signed, [Element::Body, Element::Timestamp]);
+                    let heard = (opened.body.of(&bytes).to_vec(), opened.created, opened.expires);
+                    assert_eq!(original.get_or_insert_with(|| heard.clone()), &heard);
+                    true
+                }
+                OneShotIncoming::Refused { .. } => false,
+            }
+        };
+        assert!(judged(&text));
+        let mut taken = 0;
+        for place in 0..text.len() {
+            for other in [1, 0x20] {
+                let mut changed = text.clone();
+                changed[place] ^= other;
+                taken += usize::from(judged(&changed));
+            }
+        }
+        // What a key of paper is padded with, most of all; names of attributes that nobody reads, and what names the key's owner.
+        assert!(taken * 8 < text.len() * 2, "{taken} of {}", text.len() * 2);
+    }
 }
 
 #[test]

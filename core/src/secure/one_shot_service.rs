@@ -107,7 +107,10 @@ pub enum OneShotIncoming {
 /// The service's side of one-shot message security at one endpoint.
 ///
 /// It keeps nothing of a request: what is needed for the answer goes to the caller, as [`Owed`]. `REPLAY` (a power of two)
-/// bounds the messages accepted within the replay window.
+/// bounds the messages accepted within the replay window; 2 is enough over a protected transport, where nothing is remembered.
+///
+/// A copy of a message is known by its signature, which may be encrypted: there is nothing outside by which a copy could be led
+/// to the one of several machines that took the original. So a service has one of these, or each of them takes a copy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OneShotService<E = Chance, const REPLAY: usize = 1024, B = RustCrypto> {
     binding: Binding,
