@@ -233,6 +233,17 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         }
     }
 
+    /// Refuses a request for its action, which the service's contract has not: what [`AcceptorSettings::contract`] would have
+    /// said, by who knows the contract only now. WCF's message security answers it by a fault without protection, and the session
+    /// stays what it is. `false`: no request of this exchange waits for a reply, or the transport protects messages, whose actions
+    /// are the dispatcher's business alone.
+    pub fn refuse_action(&mut self, exchange: Exchange) -> bool {
+        let waiting = self.exchanges.iter_mut().find(|open| open.exchange == exchange && open.application().is_some());
+        let Some(open) = waiting.filter(|_| !self.binding.bootstrap.over_transport()) else { return false };
+        open.answer = Answer::Fault(PlainFault::UnrecognizedAction);
+        true
+    }
+
     /// Closes a session: a cancellation that waits is confirmed; without one the session is forgotten, and what still comes
     /// under its token is answered with `BadContextToken`, as WCF's service does over request-reply.
     ///

@@ -146,6 +146,9 @@ pub enum HostRefused {
     PumpStopped,
     /// Sessions would have to wait, and the settings say that nobody waits.
     Busy(Pressure),
+    /// The contract has no such action, and whoever protects messages has refused it: see
+    /// [`ServiceEndpoint::looked`](crate::session::ServiceEndpoint::looked).
+    UnknownAction,
     /// More listeners than [`LISTENERS`].
     Listener,
 }

@@ -22,7 +22,8 @@ use soap_session_core::door::{Census, Door, Entry, NameSlot, Outcome, Route, Rou
 use soap_session_core::exchange::Exchange;
 use soap_session_core::secure::{Credentials, Misuse};
 use soap_session_core::service::{
-    AbortReason, CATCH_ALL, CallId, Called, Dispatch, DispatchFault, HostAction, InstanceId, Listener, ServiceHost,
+    AbortReason, CATCH_ALL, CallId, Called, Dispatch, DispatchFault, HostAction, HostRefused, InstanceId, Listener,
+    ServiceHost,
 };
 use soap_session_core::session::{
     CallAnswer, Delivered, Disposed, Kept, LayerAction, LayerHeard, Order, Owner, ServiceLayer,
@@ -383,8 +384,12 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 } else {
                     state.endpoint.looked(now, &mut host.host, kept, called)
                 };
-                if looked.is_err() {
-                    state.kept.remove(&kept);
+                if let Err(refused) = looked {
+                    let held = state.kept.remove(&kept);
+                    if let (HostRefused::UnknownAction, Some(held)) = (refused, held) {
+                        let fault = DispatchFault::ActionNotSupported;
+                        state.telemetry.refused(kept.owner, state.endpoint.layer(), &held.action, fault);
+                    }
                 }
             }
             Order::Run(dispatch) => jobs.push(self.dispatch(number, state, host, dispatch)),

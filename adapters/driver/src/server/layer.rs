@@ -239,6 +239,10 @@ impl ServiceLayer<Letter> for Layer {
         each!(self, layer => layer.finish(kept));
     }
 
+    fn refuse_action(&mut self, kept: Kept) -> bool {
+        each!(self, layer => layer.refuse_action(kept))
+    }
+
     fn close(&mut self, now: Instant, owner: Owner) {
         each!(self, layer => layer.close(now, owner));
     }

@@ -206,6 +206,11 @@ pub trait ServiceLayer<P: Outgoing> {
     fn reply(&mut self, now: Instant, kept: Kept, reply: P) -> Result<(), P>;
     /// A two-way message gets no reply.
     fn finish(&mut self, kept: Kept);
+    /// Refuses a two-way message for its action, which the contract has not, in this layer's own way: nobody above has to do with
+    /// it then. `false`: it has none, and the dispatcher refuses.
+    fn refuse_action(&mut self, _: Kept) -> bool {
+        false
+    }
     /// Closes a session in good order.
     fn close(&mut self, now: Instant, owner: Owner);
     /// Gives a session up.

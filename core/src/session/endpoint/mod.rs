@@ -305,7 +305,8 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
     /// The driver has looked: what the message calls, with its action; `called` is `None` if the contract has no such action.
     ///
     /// # Errors
-    /// The session went away meanwhile: forget the message.
+    /// Forget the message: its session went away meanwhile, or its action is unknown to the contract and message security has
+    /// refused it for that ([`HostRefused::UnknownAction`]), so that the host has nothing to do with it.
     pub fn looked(
         &mut self,
         now: Instant,
@@ -333,7 +334,16 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         self.take(now, host, Request { message: kept, called, understood: false })
     }
 
-    fn take(&self, now: Instant, host: &mut ServiceHost<Kept, S>, request: Request<Kept>) -> Result<(), HostRefused> {
+    fn take(
+        &mut self,
+        now: Instant,
+        host: &mut ServiceHost<Kept, S>,
+        request: Request<Kept>,
+    ) -> Result<(), HostRefused> {
+        if request.called.is_none() && self.layer.refuse_action(request.message) {
+            self.stirred = true;
+            return Err(HostRefused::UnknownAction);
+        }
         let (_, bound) = self.find(request.message.owner).ok_or(HostRefused::Unknown)?;
         host.take(now, bound.channel, request).map_err(|(_, refused)| refused)
     }

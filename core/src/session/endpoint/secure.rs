@@ -231,6 +231,10 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         self.acceptor.finish(kept.exchange());
     }
 
+    fn refuse_action(&mut self, kept: Kept) -> bool {
+        self.acceptor.refuse_action(kept.exchange())
+    }
+
     fn close(&mut self, _: Instant, owner: Owner) {
         if let (Owner::Secure(id), Some(_)) = (owner, self.known(owner)) {
             let _ = self.acceptor.close(id);
