@@ -289,6 +289,9 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let state = &mut *guard;
         loop {
             let mut progress = false;
+            // First what there is to send: the answer of a call tells what its client has room for, and the message behind it takes
+            // room until it is taken, below.
+            let deadline = self.send(state, &mut progress);
             let mut guard = lock(&self.host);
             let host = &mut *guard;
             let now = self.now();
@@ -332,9 +335,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 errands.extend(others.map(|other| (other, None)));
                 progress = true;
             }
-            drop(guard);
-            // Last: whatever was said above may have given the endpoint something to send.
-            let deadline = self.send(state, &mut progress);
+            progress |= state.endpoint.stirred();
             if !progress {
                 self.sooner(shard.deadline(), deadline);
                 break;

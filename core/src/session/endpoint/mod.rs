@@ -227,11 +227,17 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
             let action = host.poll(now);
             match self.carry_out(host, action) {
                 // What the layer was told may have given it something to say.
-                Some(Order::Wait(_)) if core::mem::take(&mut self.stirred) => return Order::Wait(Deadline::At(now)),
+                Some(Order::Wait(_)) if self.stirred() => return Order::Wait(Deadline::At(now)),
                 Some(order) => return order,
                 None => {}
             }
         }
+    }
+
+    /// Has [`offer`](Self::offer) told the layer something since this was asked, so that [`poll`](Self::poll) may have something to
+    /// send? [`order`](Self::order) asks that by itself.
+    pub const fn stirred(&mut self) -> bool {
+        core::mem::replace(&mut self.stirred, false)
     }
 
     /// Tells the host what there is: sessions to accept, messages whose pump is free, sessions that are gone.
@@ -423,7 +429,9 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         }
     }
 
-    /// The application has answered a call.
+    /// The application has answered a call. Ask [`poll`](Self::poll) for what goes to the wire before [`order`](Self::order) or
+    /// [`offer`](Self::offer) takes the session's next message: as in WCF that stands in the transfer window until then, and
+    /// `BufferRemaining` of the reply says so.
     ///
     /// # Errors
     /// [`HostRefused::Unknown`]: there is no such call.
