@@ -20,6 +20,7 @@ use futures_lite::future::or;
 use soap_session_core::chance::Chance;
 use soap_session_core::exchange::Exchange;
 use soap_session_core::lifetime::{CommunicationState, Timeouts};
+use soap_session_core::reliable::SessionError;
 use soap_session_core::secure::{Credentials, Failure};
 use soap_session_core::session::{
     Answered, CallId, ChannelAction, ChannelError, ChannelEvent, ChannelHeard, ClientChannel, Message,
@@ -109,6 +110,8 @@ impl State {
             error,
             ChannelError::Conversation(Failure::Fault(_))
                 | ChannelError::Lower(Failure::Fault(_))
+                | ChannelError::Reliable(SessionError::Remote { .. })
+                | ChannelError::UnsecuredFault(_)
                 | ChannelError::Fault(_)
         );
         Failed {
@@ -178,15 +181,21 @@ impl State {
                 self.answer(call, Err(CallError::Fault(fault)));
             }
             ChannelHeard::Failed { call, error } => {
-                if let ChannelError::Conversation(Failure::Fault(fault)) | ChannelError::Lower(Failure::Fault(fault)) =
-                    &error
+                if let ChannelError::Conversation(Failure::Fault(fault))
+                | ChannelError::Lower(Failure::Fault(fault))
+                | ChannelError::UnsecuredFault(fault) = &error
                 {
                     self.reason = String::from_utf8_lossy(fault.reason.of(bytes)).into_owned();
                 }
                 let failed = self.failed(error);
                 self.answer(call, Err(CallError::Failed(failed)));
             }
-            ChannelHeard::Protocol => {}
+            // If it has ended something, that is told next.
+            ChannelHeard::Protocol => {
+                if let Some(reason) = Fault::reason_in(bytes) {
+                    self.reason = reason;
+                }
+            }
         }
     }
 }
