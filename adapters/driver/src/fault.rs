@@ -64,6 +64,20 @@ impl Fault {
         })
     }
 
+    /// The reason of the fault that a whole message is, as it came, or as it was decrypted.
+    pub(crate) fn reason_in(message: &[u8]) -> Option<String> {
+        let mut reader = Reader::document(message, &Limits::MAX).ok()?;
+        reader.next_element().ok()??;
+        let mut part = reader.next_element().ok()??;
+        while part.name.local != b"Body" {
+            reader.skip().ok()?;
+            part = reader.next_element().ok()??;
+        }
+        let start = reader.next_element().ok()??;
+        let view = read_fault(&mut reader, &start).ok()?;
+        view.reason.map(|reason| meant(&reason))
+    }
+
     /// The action that it travels under, and the content of the body.
     pub(crate) fn write(&self, wording: &Wording) -> (Bytes, Bytes) {
         let subcode = self.subcode.as_ref().map(|(namespace, local)| QName { namespace, local });

@@ -10,6 +10,7 @@ mod media;
 mod refusal;
 mod request;
 mod server;
+mod turn;
 
 pub use client::{HttpClient, HttpReply};
 pub use encoding::EncodingProblem;
@@ -17,6 +18,7 @@ pub use error::HttpError;
 pub use media::ContentHeaders;
 pub use request::{HttpRequest, HttpResponse, Limits};
 pub use server::HttpServer;
+pub(crate) use turn::{Row, Taken, Turn};
 
 /// Media type of SOAP 1.2, as WCF writes it when WS-Addressing is on: without an `action` parameter.
 pub const SOAP12: &str = "application/soap+xml; charset=utf-8";

@@ -13,6 +13,7 @@ use futures_rustls::TlsStream;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::Runtime;
+use crate::http::Taken;
 use crate::timing::sleep;
 
 /// Octets moved from a socket at once.
@@ -172,20 +173,23 @@ pub(crate) struct HyperStream<S> {
     stream: S,
     /// A server's.
     progress: Option<Arc<Progress>>,
+    /// A client's.
+    taken: Option<Taken>,
     patience: Option<Patience>,
     /// Hyper refused a head with this status; its words were held back.
     refused: Option<u16>,
 }
 
 impl<S> HyperStream<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, progress: None, patience: None, refused: None }
+    /// Of a client, whose next message may wait until this connection has handed on what it has taken.
+    pub(crate) fn of_client(stream: S, taken: Taken) -> Self {
+        Self { stream, progress: None, taken: Some(taken), patience: None, refused: None }
     }
 
     /// Of a server, which words what hyper refuses by itself, for hyper says the status only, and which does not wait for ever for a
     /// client to read.
     pub(crate) fn of_server(stream: S, progress: Arc<Progress>, patience: Patience) -> Self {
-        Self { stream, progress: Some(progress), patience: Some(patience), refused: None }
+        Self { stream, progress: Some(progress), taken: None, patience: Some(patience), refused: None }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -252,6 +256,9 @@ impl<S: AsyncWrite + Unpin> Write for HyperStream<S> {
         ready!(self.unless_stalled(flushed, cx))?;
         if let Some(progress) = &self.progress {
             progress.flushed();
+        }
+        if let Some(taken) = &self.taken {
+            taken.flushed();
         }
         Poll::Ready(Ok(()))
     }

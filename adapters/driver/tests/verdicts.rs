@@ -139,6 +139,41 @@ async fn a_wrong_password_is_one_fault_that_does_not_say_why<R: Runtime + Defaul
     let fault = fault_of(&failed);
     assert_eq!((fault.known, fault.secured), (Some(KnownFault::InvalidSecurityToken), false));
     assert_eq!(client.state(), CommunicationState::Faulted);
+    // As recorded in `ws-user-session-bad-password`.
+    assert_eq!(failed.reason, "An error occurred when processing the security tokens in the message.");
+    assert_eq!(client.error().unwrap().reason, failed.reason);
+    tells(&NewError::Open(failed), &["cannot be opened", "InvalidSecurityToken", "security tokens", "password"]);
+}
+
+/// What was being done, which fault it was, in whose words, and what may be done now.
+fn tells(error: &dyn std::error::Error, parts: &[&str]) {
+    let text = error.to_string();
+    for part in parts {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+async fn a_session_that_is_refused_is_told_in_the_services_words<R: Runtime + Default>() {
+    let mut options = ServerOptions::new(reliable());
+    options.throttle.max_concurrent_sessions = 1;
+    options.host.refuse_when_busy = true;
+    let running = start::<R>(options).await;
+    let [first, second] = [(); 2].map(|()| running.client(running.options(reliable())));
+    first.call("urn:ask", "<a/>").await.unwrap();
+    let failed = second.open().await.unwrap_err();
+    // As recorded in `rm11-pending-limit`.
+    let reason = format!(
+        "The request to create a reliable session has been refused by the RM Destination. Server 'http://{}/' is too busy to \
+         process this request. Try again later. The channel could not be opened.",
+        running.address
+    );
+    assert_eq!(failed.reason, reason);
+    tells(&NewError::Open(failed), &["cannot be opened", "ConnectionLimitReached", &reason, "try again later"]);
+    // A session that the service has ended: here, because its host goes away.
+    let in_use = first.call("urn:fail", "<a/>").await.unwrap_err();
+    tells(&in_use, &["InternalServiceFault"]);
+    let failed = first.call("urn:ask", "<a/>").await.unwrap_err();
+    assert!(matches!(failed, CallError::Refused(_)), "{failed}");
 }
 
 async fn pending_sessions_are_limited_and_that_is_told_under_protection<R: Runtime + Default>() {
@@ -257,6 +292,7 @@ macro_rules! on_both {
 
 on_both! {
     a_wrong_password_is_one_fault_that_does_not_say_why
+    a_session_that_is_refused_is_told_in_the_services_words
     pending_sessions_are_limited_and_that_is_told_under_protection
     unusual_bindings_carry_a_session
     a_reply_that_never_comes_ends_by_the_send_timeout

@@ -8,7 +8,7 @@
 //!
 //! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
 
-use super::arrival::{Arrival, Offer, RmBody, RmFaultKind};
+use super::arrival::{Arrival, Offer, RmBody, RmFaultKind, SequenceHeader};
 use super::client::LONGEST_ADDRESS;
 use super::client_timers::ReliableTimers;
 use super::common::{Heard, Shape, Told, fatal_fault};
@@ -279,6 +279,22 @@ impl<
     pub fn exchange_failed(&mut self, exchange: Exchange) {
         self.refusals.retain(|refusal| refusal.from != exchange);
         self.sessions.exchange_failed(exchange);
+    }
+
+    /// Would the message at this place be dropped now, as one before it has not come? An ordered session of requests takes none before
+    /// its turn: WCF answers it with 202, and its client sends it again after the retransmission timeout.
+    pub fn comes_early(&self, place: &SequenceHeader<'_>) -> bool {
+        let settings = self.settings();
+        if !settings.ordered || self.shape != Shape::RequestReply {
+            return false;
+        }
+        let named = self.sessions.iter().find(|session| session.identifier() == Some(place.identifier));
+        named.is_some_and(|session| {
+            let row = session.received().first().filter(|range| range.lower == 1);
+            let next = row.map_or(1, |row| row.upper.saturating_add(1));
+            let missing = place.number.saturating_sub(next);
+            missing > 0 && missing < u64::from(settings.window(WINDOW))
+        })
     }
 
     /// Takes a message in that came by this exchange or, on duplex sessions, this connection. `token`: the identifier of

@@ -71,7 +71,9 @@ pub use frame::{Acknowledgement, FaultReason, Frame, FrameAction, FrameBody, Hea
 pub use identifier::{Identifier, LONGEST_IDENTIFIER};
 pub use phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourceEvent, SourcePhase};
 pub use ranges::{MAX_MESSAGE_NUMBER, MAX_RANGES, Range, Ranges};
-pub use read::{Blocks, Parts, RmAnswer, RmProblem, RmReadError, RmReader, Scratch, SequenceFaultHeader};
+pub use read::{
+    Blocks, Parts, RmAnswer, RmProblem, RmReadError, RmReader, Scratch, SequenceFaultHeader, peek_sequence,
+};
 pub use reason::{SendRefused, SessionError, Unwritten, Violation};
 pub use service::{ReliableSessionId, Service, ServiceWant};
 pub use settings::{MAX_TRANSFER_WINDOW, ReliableSettings, TransmissionSettings};

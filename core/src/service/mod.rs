@@ -50,6 +50,9 @@ impl Contract<'_> {
 pub enum DispatchFault {
     /// The contract has no such operation, or it may not be the first of a session.
     ActionNotSupported,
+    /// The contract has no such operation, on a session in use, which is closed then. The same fault, but under the action of
+    /// ordinary ones: WCF answers it not where it looks for an endpoint but where it looks for an operation.
+    UnhandledAction,
     /// A terminating operation has been called before.
     SessionTerminated,
     /// A permit would have to be waited for, and nobody waits here.

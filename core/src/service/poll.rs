@@ -85,9 +85,8 @@ impl<M, S: Store> ServiceHost<M, S> {
                 if let Some(call) = call {
                     self.let_go(now, call);
                 }
-                let bound = self.channels.get(id.0).is_some_and(|channel| channel.bound && channel.session);
-                if bound && fault == DispatchFault::ActionNotSupported {
-                    // On a session in use WCF closes the channel then.
+                if fault == DispatchFault::UnhandledAction {
+                    // WCF closes the channel then.
                     self.end(id.0, Ending::Close);
                 }
                 self.close_if_done(id.0);

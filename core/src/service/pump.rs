@@ -63,7 +63,9 @@ impl<M, S: Store> ServiceHost<M, S> {
         let Some((request, _)) = &channel.pump else { return };
         let suits = |is_initiating: bool| is_initiating || channel.bound || !channel.session;
         if !request.called.is_some_and(|called| suits(called.is_initiating)) {
-            return self.set_stage(key, refused(DispatchFault::ActionNotSupported));
+            let in_use = channel.bound && channel.session;
+            let fault = if in_use { DispatchFault::UnhandledAction } else { DispatchFault::ActionNotSupported };
+            return self.set_stage(key, refused(fault));
         }
         channel.bound = true;
         if !request.understood {

@@ -9,8 +9,9 @@ use crate::chance::{Chance, ShardMark};
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
 use crate::reliable::{
-    AcceptorWant, Arrival, Heard, Identifier, ReliableAcceptor, ReliableSessionId, ReliableSettings, ReliableTimers,
-    Rendered, RmReadError, SendRefused, ServiceWant, SessionPhase, SessionView, Shape, Versions,
+    AcceptorWant, Arrival, Heard, Identifier, LONGEST_IDENTIFIER, ReliableAcceptor, ReliableSessionId,
+    ReliableSettings, ReliableTimers, Rendered, RmReadError, SendRefused, ServiceWant, SessionPhase, SessionView,
+    Shape, Versions, peek_sequence,
 };
 use crate::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, Credentials, Incoming, Misuse, Opened, SessionId,
@@ -242,6 +243,16 @@ where
         }
         self.reliable.exchange_failed(exchange);
         self.unread.retain(|unread| unread.exchange != exchange);
+    }
+
+    /// Does this message seem to have overtaken another one of its session, and [would it be
+    /// dropped](ReliableAcceptor::comes_early) for that? Nothing is verified, and nothing changes. Who reads messages from several
+    /// connections, which have no order among them, may give the other one a moment, and then
+    /// [receive](Self::receive) this one whether that has come or not.
+    pub fn comes_early(&self, message: &[u8]) -> bool {
+        let mut scratch = [0; LONGEST_IDENTIFIER];
+        let place = peek_sequence(message, self.versions, &self.limits, &mut scratch);
+        place.is_some_and(|place| self.reliable.comes_early(&place))
     }
 
     /// Takes a message in that came by this exchange or, on duplex sessions, this connection; it is decrypted in place.

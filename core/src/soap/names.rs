@@ -38,6 +38,8 @@ pub const DNSE: &str = "http://schemas.microsoft.com/ws/2006/05/security";
 /// Action of the faults of the secure session itself (RenewNeeded).
 pub const SECURE_CONVERSATION_FAULT_ACTION: &str =
     "http://schemas.microsoft.com/ws/2006/05/security/SecureConversationFault";
+/// What .NET's DataContractSerializer writes values of simple types in.
+pub const SERIALIZATION: &str = "http://schemas.microsoft.com/2003/10/Serialization/";
 /// Subcode namespace of the faults of WCF's dispatcher (InternalServiceFault, SessionTerminated).
 pub const DISPATCHER: &str = "http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher";
 /// Action of the faults of WCF's dispatcher.

@@ -27,9 +27,11 @@ impl World {
                 let suits = |called: Called| called.is_initiating || channel.told_bound || !channel.session;
                 match fault {
                     DispatchFault::SessionTerminated => assert!(held.too_late),
-                    DispatchFault::ActionNotSupported => {
+                    DispatchFault::ActionNotSupported | DispatchFault::UnhandledAction => {
                         assert!(!held.too_late && !held.called.is_some_and(suits));
-                        channel.broken |= channel.session && channel.told_bound;
+                        let in_use = channel.session && channel.told_bound;
+                        assert_eq!(fault == DispatchFault::UnhandledAction, in_use);
+                        channel.broken |= in_use;
                     }
                     DispatchFault::ServerTooBusy(throttle) => {
                         assert!(!held.too_late && (refuses || small));

@@ -50,7 +50,7 @@ fn an_action_that_is_not_in_the_contract_closes_a_session_in_use() {
     let call = world.run(channel, 1, ANY);
     world.done(&call);
     world.take(channel, 2, None);
-    let fault = DispatchFault::ActionNotSupported;
+    let fault = DispatchFault::UnhandledAction;
     let refuse = HostAction::Refuse { channel, message: 2, two_way: true, fault };
     assert_eq!(world.drain().0, [refuse, HostAction::Close(channel)]);
 }
@@ -255,7 +255,7 @@ fn a_session_is_aborted_when_no_message_came_for_ten_minutes() {
     assert!(!world.host.may_take(idle));
     assert_eq!(world.used()[1], 2);
     // What is refused is a message, too.
-    assert_eq!(world.refused(busy, 2, None), DispatchFault::ActionNotSupported);
+    assert_eq!(world.refused(busy, 2, None), DispatchFault::UnhandledAction);
 }
 
 #[test]

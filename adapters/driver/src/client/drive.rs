@@ -9,7 +9,7 @@ use crate::binding::Binding;
 use crate::body::standalone;
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::http::{ContentHeaders, HttpClient, HttpError, HttpReply};
+use crate::http::{ContentHeaders, HttpClient, HttpError, HttpReply, Row, Turn};
 use crate::letter::Letter;
 use crate::observe::{Watched, Way};
 use crate::telemetry::CallUnderWay;
@@ -20,6 +20,7 @@ use futures_lite::future::or;
 use soap_session_core::chance::Chance;
 use soap_session_core::exchange::Exchange;
 use soap_session_core::lifetime::{CommunicationState, Timeouts};
+use soap_session_core::reliable::SessionError;
 use soap_session_core::secure::{Credentials, Failure};
 use soap_session_core::session::{
     Answered, CallId, ChannelAction, ChannelError, ChannelEvent, ChannelHeard, ClientChannel, Message,
@@ -59,6 +60,8 @@ pub(super) struct State {
     deadline: Deadline,
     /// Exchanges that are open.
     exchanges: usize,
+    /// Where messages are to arrive in order: those that go out one after the other.
+    row: Option<Row>,
     /// The channel is closed, and what is still to be said has this long.
     linger: Option<Deadline>,
     /// Nothing runs any more.
@@ -107,6 +110,8 @@ impl State {
             error,
             ChannelError::Conversation(Failure::Fault(_))
                 | ChannelError::Lower(Failure::Fault(_))
+                | ChannelError::Reliable(SessionError::Remote { .. })
+                | ChannelError::UnsecuredFault(_)
                 | ChannelError::Fault(_)
         );
         Failed {
@@ -176,15 +181,21 @@ impl State {
                 self.answer(call, Err(CallError::Fault(fault)));
             }
             ChannelHeard::Failed { call, error } => {
-                if let ChannelError::Conversation(Failure::Fault(fault)) | ChannelError::Lower(Failure::Fault(fault)) =
-                    &error
+                if let ChannelError::Conversation(Failure::Fault(fault))
+                | ChannelError::Lower(Failure::Fault(fault))
+                | ChannelError::UnsecuredFault(fault) = &error
                 {
                     self.reason = String::from_utf8_lossy(fault.reason.of(bytes)).into_owned();
                 }
                 let failed = self.failed(error);
                 self.answer(call, Err(CallError::Failed(failed)));
             }
-            ChannelHeard::Protocol => {}
+            // If it has ended something, that is told next.
+            ChannelHeard::Protocol => {
+                if let Some(reason) = Fault::reason_in(bytes) {
+                    self.reason = reason;
+                }
+            }
         }
     }
 }
@@ -207,6 +218,7 @@ impl<R: Runtime> Shared<R> {
             closing: Vec::new(),
             deadline: Deadline::Never,
             exchanges: 0,
+            row: binding.reliable.as_ref().filter(|reliable| reliable.ordered).map(|_| Row::default()),
             linger: None,
             over: false,
             reason: String::new(),
@@ -275,7 +287,8 @@ impl<R: Runtime> Shared<R> {
                         };
                         let message = Bytes::copy_from_slice(message);
                         state.exchanges += 1;
-                        self.runtime.spawn(Arc::clone(self).post(exchange, headers, message));
+                        let turn = state.row.as_mut().map(Row::place);
+                        self.runtime.spawn(Arc::clone(self).post(exchange, headers, message, turn));
                     }
                 }
                 ChannelAction::Event(event) => state.told(event),
@@ -304,7 +317,7 @@ impl<R: Runtime> Shared<R> {
     }
 
     /// One exchange: from the message to what came of it.
-    async fn post(self: Arc<Self>, exchange: Exchange, headers: ContentHeaders, message: Bytes) {
+    async fn post(self: Arc<Self>, exchange: Exchange, headers: ContentHeaders, message: Bytes, turn: Option<Turn>) {
         let cut = self.cut.listen();
         // It may have been given up before it began.
         if self.read(|state| state.over) {
@@ -312,7 +325,7 @@ impl<R: Runtime> Shared<R> {
         }
         let until = self.patience();
         self.observer.passed(Way::Sent, None, &message, exchange);
-        let answered = async { Some(self.http.exchange(&headers, message, self.largest).await) };
+        let answered = async { Some(self.http.exchange_in_turn(&headers, message, self.largest, turn).await) };
         let given_up = async {
             or(cut, self.clock.wait(&self.runtime, until)).await;
             None

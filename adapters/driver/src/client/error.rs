@@ -4,8 +4,10 @@ use crate::BindingError;
 use crate::fault::Fault;
 use crate::http::HttpError;
 use soap_session_core::lifetime::Refused;
-use soap_session_core::secure::Misuse;
+use soap_session_core::reliable::{RmFaultKind, SessionError};
+use soap_session_core::secure::{Failure, FaultSeen, Misuse};
 use soap_session_core::session::{CallRefused, ChannelError};
+use soap_session_core::soap::fault::KnownFault;
 use soap_session_credentials::LoadError;
 use std::error::Error;
 use std::fmt;
@@ -36,7 +38,7 @@ impl fmt::Display for Transport {
 pub struct Failed {
     /// What the channel says; WCF's exception and text for it are told by it.
     pub error: ChannelError,
-    /// The text of the fault that it is about, where there was one.
+    /// The text of the fault that it is about, where there was one. If nothing protected it, anybody may have written it.
     pub reason: String,
     /// What the transport said last, where that is why.
     pub transport: Option<Transport>,
@@ -57,15 +59,96 @@ impl Failed {
     }
 }
 
+impl Failed {
+    /// What may be done about it, in a few words. Empty where the error says that itself.
+    pub const fn advice(&self) -> &'static str {
+        match &self.error {
+            ChannelError::Conversation(Failure::Fault(FaultSeen { known: Some(known), .. }))
+            | ChannelError::Lower(Failure::Fault(FaultSeen { known: Some(known), .. }))
+            | ChannelError::UnsecuredFault(FaultSeen { known: Some(known), .. })
+            | ChannelError::Fault(FaultSeen { known: Some(known), .. }) => about_fault(*known),
+            ChannelError::Reliable(error) => about_session(error),
+            ChannelError::TimedOut { .. } => "try again, or allow more time",
+            ChannelError::Lower(_) => NEW_SESSION,
+            ChannelError::Unrelated | ChannelError::NotSoap(_) | ChannelError::NotRead(_) => COMPARE,
+            ChannelError::Conversation(_)
+            | ChannelError::UnsecuredFault(_)
+            | ChannelError::Fault(_)
+            | ChannelError::NoAnswer
+            | ChannelError::EmptyAnswer
+            | ChannelError::Unsendable
+            | ChannelError::Aborted
+            | _ => "",
+        }
+    }
+}
+
+const NEW_SESSION: &str = "this session is over: open another one";
+const COMPARE: &str = "compare the bindings of both sides";
+const LATER: &str = "try again later";
+
+const fn about_fault(known: KnownFault) -> &'static str {
+    match known {
+        KnownFault::FailedAuthentication | KnownFault::InvalidSecurityToken => {
+            "check the name and password, or the client's certificate"
+        }
+        KnownFault::InvalidSecurity => "compare the bindings, the service's certificate and the clocks of both sides",
+        KnownFault::ServerTooBusy | KnownFault::EndpointUnavailable => LATER,
+        KnownFault::BadContextToken
+        | KnownFault::SecuritySessionAborted
+        | KnownFault::SessionTerminated
+        | KnownFault::InternalServiceFault => NEW_SESSION,
+        KnownFault::RenewNeeded => "call again",
+        KnownFault::InvalidRequest | KnownFault::OtherSecurity => COMPARE,
+        KnownFault::ActionNotSupported => "compare the action with the service's contract, and the bindings",
+        KnownFault::DestinationUnreachable => "check the service's address",
+        KnownFault::OtherAddressing | KnownFault::OtherDispatcher | _ => "",
+    }
+}
+
+const fn about_session(error: &SessionError) -> &'static str {
+    match error {
+        SessionError::Remote { kind: Some(kind), .. } => match kind {
+            RmFaultKind::ConnectionLimitReached
+            | RmFaultKind::CreateSequenceRefused
+            | RmFaultKind::EndpointUnavailable => LATER,
+            RmFaultKind::WsrmRequired | RmFaultKind::ActionNotSupported | RmFaultKind::AddressingHeaderRequired => {
+                COMPARE
+            }
+            RmFaultKind::SequenceTerminated
+            | RmFaultKind::UnknownSequence
+            | RmFaultKind::InvalidAcknowledgement
+            | RmFaultKind::MessageNumberRollover
+            | RmFaultKind::LastMessageNumberExceeded
+            | RmFaultKind::SequenceClosed => NEW_SESSION,
+        },
+        SessionError::Remote { kind: None, .. } => COMPARE,
+        SessionError::OpenTimeout { .. } | SessionError::CloseTimeout { .. } => "try again, or allow more time",
+        SessionError::ReplyTimeout { .. } => "this session is over: open another one, and allow calls more time",
+        SessionError::Violation(_)
+        | SessionError::Inactive { .. }
+        | SessionError::RetriesExhausted { .. }
+        | SessionError::Unsendable
+        | SessionError::Lower
+        | SessionError::StoppedListening
+        | SessionError::UnansweredRequests => NEW_SESSION,
+        // Its own words say it, or the caller has wanted it so.
+        SessionError::Rollover | SessionError::Unwritten(_) | SessionError::Aborted | _ => "",
+    }
+}
+
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.error)?;
         if !self.reason.is_empty() {
             write!(f, " ({})", self.reason)?;
         }
-        match &self.transport {
-            Some(transport) => write!(f, "; {transport}"),
-            None => Ok(()),
+        if let Some(transport) = &self.transport {
+            write!(f, "; {transport}")?;
+        }
+        match self.advice() {
+            "" => Ok(()),
+            advice => write!(f, "; {advice}"),
         }
     }
 }
@@ -104,7 +187,7 @@ impl fmt::Display for CallError {
         match self {
             Self::Refused(refused) => write!(f, "{refused}"),
             Self::Fault(fault) => write!(f, "the service answered with a fault: {fault}"),
-            Self::Failed(failed) => write!(f, "{failed}"),
+            Self::Failed(failed) => write!(f, "the call failed: {failed}"),
         }
     }
 }
@@ -125,7 +208,7 @@ impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refused) => write!(f, "{refused}"),
-            Self::Failed(failed) => write!(f, "{failed}"),
+            Self::Failed(failed) => write!(f, "not closed in good order: {failed}"),
         }
     }
 }

@@ -248,6 +248,11 @@ impl<R: Runtime> Client<R> {
         self.shared().read(|state| state.channel.calls())
     }
 
+    /// How many messages a reliable session has sent again so far: each was lost, or came before its turn, or was thought to.
+    pub fn retransmissions(&self) -> u64 {
+        self.shared().read(|state| state.channel.retransmissions())
+    }
+
     /// Waits until nothing of this client runs any more: its channel is closed or aborted, and what had to be said is said.
     pub async fn finished(&self) {
         loop {

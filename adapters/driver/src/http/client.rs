@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_lite::future::or;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
@@ -17,6 +17,7 @@ use soap_session_core::soap::SoapVersion;
 
 use super::encoding::Encoding;
 use super::media::Media;
+use super::turn::{Posted, Taken, Turn};
 use super::{ContentHeaders, HttpError, MAX_HEAD};
 use crate::Runtime;
 use crate::stream::{HyperStream, Peeked, Transport};
@@ -35,7 +36,8 @@ const SAID: usize = 200;
 
 /// A connection that an exchange holds, or nobody. Its task ends when it is dropped, whatever it was at.
 struct Lease {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Posted>,
+    taken: Taken,
     /// Why the connection ended, if nobody was told otherwise.
     end: Arc<Mutex<Option<HttpError>>>,
     _held: async_channel::Sender<Infallible>,
@@ -167,8 +169,25 @@ impl<R: Runtime> HttpClient<R> {
         body: impl Into<Bytes>,
         limit: usize,
     ) -> Result<HttpReply, HttpError> {
-        let mut request = self.request(headers, more, body.into())?;
+        let request = self.request(headers, more, Posted::new(body.into(), None))?;
+        self.send(request, limit).await
+    }
+
+    /// The same, when it is its turn. Its connection is made, or found, meanwhile.
+    pub(crate) async fn exchange_in_turn(
+        &self,
+        headers: &ContentHeaders,
+        body: Bytes,
+        limit: usize,
+        turn: Option<Turn>,
+    ) -> Result<HttpReply, HttpError> {
+        let request = self.request(headers, &[], Posted::new(body, turn))?;
+        self.send(request, limit).await
+    }
+
+    async fn send(&self, mut request: Request<Posted>, limit: usize) -> Result<HttpReply, HttpError> {
         if let Some(mut lease) = self.take_idle().await {
+            request.body_mut().come(&self.runtime, &lease.taken).await;
             match lease.sender.try_send_request(request).await {
                 Ok(response) => return self.read(lease, response, limit).await,
                 // The connection was gone before an octet was written: that is no exchange yet, so a fresh connection may
@@ -180,6 +199,7 @@ impl<R: Runtime> HttpClient<R> {
             }
         }
         let mut lease = self.connect().await?;
+        request.body_mut().come(&self.runtime, &lease.taken).await;
         match lease.sender.send_request(request).await {
             Ok(response) => self.read(lease, response, limit).await,
             Err(error) => Err(lease.why(error)),
@@ -190,8 +210,8 @@ impl<R: Runtime> HttpClient<R> {
         &self,
         headers: &ContentHeaders,
         more: &[(&str, &str)],
-        body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, HttpError> {
+        body: Posted,
+    ) -> Result<Request<Posted>, HttpError> {
         let mut request = Request::post(self.target.clone()).header(HOST, self.authority.clone());
         let content_type = HeaderValue::from_str(&headers.content_type).map_err(|_| HttpError::BadHeader)?;
         request = request.header(CONTENT_TYPE, content_type);
@@ -206,7 +226,7 @@ impl<R: Runtime> HttpClient<R> {
             let value = HeaderValue::from_str(value).map_err(|_| HttpError::BadHeader)?;
             request = request.header(*name, value);
         }
-        request.body(Full::new(body)).map_err(|_| HttpError::BadHeader)
+        request.body(body).map_err(|_| HttpError::BadHeader)
     }
 
     async fn connect(&self) -> Result<Lease, HttpError> {
@@ -218,7 +238,8 @@ impl<R: Runtime> HttpClient<R> {
         };
         let mut builder = http1::Builder::new();
         builder.max_buf_size(MAX_HEAD);
-        let handshake = builder.handshake(HyperStream::new(transport)).await;
+        let taken = Taken::default();
+        let handshake = builder.handshake(HyperStream::of_client(transport, taken.clone())).await;
         let (sender, connection) = handshake.map_err(HttpError::from_hyper)?;
         let (held, holder) = async_channel::bounded::<Infallible>(1);
         let end = Arc::new(Mutex::new(None));
@@ -236,7 +257,7 @@ impl<R: Runtime> HttpClient<R> {
             })
             .await;
         });
-        Ok(Lease { sender, end, _held: held })
+        Ok(Lease { sender, taken, end, _held: held })
     }
 
     /// A connection that is free and young enough. The youngest goes first, so that the others may age and go.

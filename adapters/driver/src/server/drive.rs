@@ -35,6 +35,7 @@ use soap_session_core::time::{Deadline, Instant};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tracing::Instrument;
 
 /// An instance of the service, once its first call has made it.
@@ -87,6 +88,7 @@ pub(super) struct Shared<R: Runtime, S: Service> {
     pub(super) gone: Event,
     pub(super) stopping: AtomicBool,
     pub(super) refuse_when_busy: bool,
+    pub(super) reorder_wait: Duration,
     /// Calls that run.
     pub(super) calls: Group,
     pub(super) observer: Watched,
@@ -101,6 +103,9 @@ enum TakenIn {
     Taken(u16, oneshot::Receiver<HttpResponse>),
     /// There is no room; nothing has changed. To be tried again then.
     Later(u16, EventListener),
+    /// It seems to have overtaken another one; nothing has changed. To be tried again when one has been taken in, and soon
+    /// anyway.
+    Early(EventListener),
     Refused(HttpResponse),
 }
 
@@ -109,7 +114,7 @@ impl TakenIn {
     const fn shard(&self) -> Option<u16> {
         match self {
             Self::Taken(shard, _) | Self::Later(shard, _) => Some(*shard),
-            Self::Refused(_) => None,
+            Self::Early(_) | Self::Refused(_) => None,
         }
     }
 }
@@ -140,9 +145,10 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let HttpRequest { action, body, .. } = request;
         // It is decrypted where it lies.
         let mut message = body.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
-        let mut waited_at = None;
+        let (mut waited_at, mut late) = (None, None);
         let response = loop {
-            let taken = self.take_in(exchange, action.as_deref(), &mut message, &mut seen);
+            let waits = !self.reorder_wait.is_zero() && late.is_none_or(|late| self.runtime.now() < late);
+            let taken = self.take_in(exchange, action.as_deref(), &mut message, &mut seen, waits);
             if let Some(room) = waited_at.take().filter(|waited_at| taken.shard() != Some(*waited_at)) {
                 // The room that it was woken for is for the next.
                 self.shards[usize::from(room)].state().room.notify_additional(1);
@@ -156,6 +162,10 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 TakenIn::Later(shard, room) => {
                     room.await;
                     waited_at = Some(shard);
+                }
+                TakenIn::Early(taken) => {
+                    let late = *late.get_or_insert_with(|| self.runtime.now() + self.reorder_wait);
+                    or(taken, self.runtime.sleep_until(late)).await;
                 }
                 TakenIn::Refused(response) => break Some(response),
             }
@@ -173,12 +183,16 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         action: Option<&str>,
         message: &mut BytesMut,
         seen: &mut Option<Seen>,
+        waits: bool,
     ) -> TakenIn {
         let entry = self.entry(exchange, message);
         let number = entry.shard;
         let answered = {
             let shard = &self.shards[usize::from(number)];
             let mut state = shard.state();
+            if waits && entry.reservation.is_none() && state.endpoint.layer().comes_early(message) {
+                return TakenIn::Early(state.taken.listen());
+            }
             let full = entry.full.or_else(|| self.stopping.load(Ordering::SeqCst).then_some(0));
             state.endpoint.layer_mut().set_full(full);
             if self.refuse_when_busy {
@@ -215,6 +229,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     // Services see bodies, and understand no header.
                     let block = marked_block(&place, &message);
                     state.kept.insert(kept, Held { action, body, two_way, block });
+                    state.taken.notify(usize::MAX);
                 }
                 Ok(LayerHeard::Other(_)) => {}
                 Err(misuse) => return TakenIn::Refused(said(503, misuse.to_string())),
@@ -275,6 +290,9 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let state = &mut *guard;
         loop {
             let mut progress = false;
+            // First what there is to send: the answer of a call tells what its client has room for, and the message behind it takes
+            // room until it is taken, below.
+            let deadline = self.send(state, &mut progress);
             let mut guard = lock(&self.host);
             let host = &mut *guard;
             let now = self.now();
@@ -318,9 +336,7 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                 errands.extend(others.map(|other| (other, None)));
                 progress = true;
             }
-            drop(guard);
-            // Last: whatever was said above may have given the endpoint something to send.
-            let deadline = self.send(state, &mut progress);
+            progress |= state.endpoint.stirred();
             if !progress {
                 self.sooner(shard.deadline(), deadline);
                 break;

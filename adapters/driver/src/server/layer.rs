@@ -155,6 +155,15 @@ impl Layer {
         }
     }
 
+    /// Does this message seem to have overtaken another one?
+    pub(super) fn comes_early(&self, message: &[u8]) -> bool {
+        match self {
+            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) | Self::Secure(_) => false,
+            Self::Reliable(layer) => layer.service().comes_early(message),
+            Self::Unsecured(layer) => layer.service().comes_early(message),
+        }
+    }
+
     pub(super) fn set_shard(&mut self, mark: ShardMark) {
         match self {
             Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => {}

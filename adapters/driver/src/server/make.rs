@@ -60,6 +60,10 @@ pub struct ServerOptions {
     pub security: AcceptorSettings,
     /// How long open sessions get to be closed by their clients once the server is told to stop. WCF: 10 s.
     pub close: Duration,
+    /// How long a request of an ordered reliable session waits for one that it has overtaken: its client writes them in order, but each to
+    /// a connection of its own, and connections are read in no order. Then, and with 0 at once as in WCF, it is not taken, and sent again
+    /// after its client's retransmission timeout. 50 ms; a minute at most.
+    pub reorder_wait: Duration,
     pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -76,6 +80,7 @@ impl ServerOptions {
             http: Limits::default(),
             security: AcceptorSettings::default(),
             close: Duration::from_secs(10),
+            reorder_wait: Duration::from_millis(50),
             observer: None,
         }
     }
@@ -241,6 +246,7 @@ pub(super) fn make<R: Runtime, S: Service>(
             out: vec![0; 16 * 1024],
             waiting: HashMap::new(),
             room: Event::new(),
+            taken: Event::new(),
             kept: HashMap::new(),
             sessions: HashMap::new(),
             census,
@@ -274,6 +280,7 @@ pub(super) fn make<R: Runtime, S: Service>(
         cancels,
         stopping: AtomicBool::new(false),
         refuse_when_busy: options.host.refuse_when_busy,
+        reorder_wait: options.reorder_wait.min(Duration::from_secs(60)),
         calls: Group::default(),
         observer: Watched(options.observer),
     }))

@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) waiting: HashMap<Exchange, oneshot::Sender<HttpResponse>>,
     /// One of them waits no longer.
     pub(super) room: Event,
+    /// A message was taken in: those that overtook it may follow.
+    pub(super) taken: Event,
     pub(super) kept: HashMap<Kept, Held>,
     pub(super) sessions: HashMap<Owner, Option<SessionId>>,
     /// What the door was last told.

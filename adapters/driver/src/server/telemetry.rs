@@ -207,7 +207,9 @@ impl ShardTelemetry {
     /// The dispatcher answers a call itself.
     pub(super) fn refused(&self, owner: Owner, layer: &Layer, action: &str, fault: DispatchFault) {
         let (kind, fault) = match fault {
-            DispatchFault::ActionNotSupported => ("action_not_supported", "ActionNotSupported"),
+            DispatchFault::ActionNotSupported | DispatchFault::UnhandledAction => {
+                ("action_not_supported", "ActionNotSupported")
+            }
             DispatchFault::SessionTerminated => ("session_terminated", "SessionTerminated"),
             DispatchFault::ServerTooBusy(_) => ("server_too_busy", "ServerTooBusy"),
             DispatchFault::InternalServiceFault => ("internal_service_fault", "InternalServiceFault"),

@@ -1,11 +1,11 @@
 //! Many calls, calls that nobody waits for, and calls that have to wait.
 
-use crate::stand::{Seen, Stand, body, gated, plain, reliable, secure, soon, unordered};
+use crate::stand::{Seen, Stand, body, gated, plain, reliable, secure, secure_reliable, soon, unordered};
 use crate::world::{eventually, resident, run};
 use futures_lite::future::poll_once;
 use soap_session_core::lifetime::CommunicationState;
 use soap_session_core::throttle::Throttle;
-use soap_session_driver::{Binding, Runtime, ServerOptions};
+use soap_session_driver::{Binding, CallError, Client, Runtime, ServerOptions};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,7 +42,7 @@ pub(crate) async fn more_calls_than_there_is_room_for<R: Runtime + Default>() {
 
 /// A call whose future is dropped runs, and leaves nothing behind.
 pub(crate) async fn dropped_calls<R: Runtime + Default>() {
-    for binding in [unordered(), secure(), plain()] {
+    for binding in [reliable(), unordered(), secure(), plain()] {
         let seen = Arc::new(Seen::default());
         let (_gate, service) = gated(&seen);
         let stand = Stand::<R, _>::of(&binding, service).await;
@@ -71,6 +71,53 @@ pub(crate) async fn dropped_calls<R: Runtime + Default>() {
         let reply = soon(&stand.runtime, "a call after", client.call("urn:echo", body("last"))).await.unwrap();
         assert_eq!(*reply.body, *body("last").as_bytes());
         client.close().await.unwrap();
+        drop(client);
+        stand.end().await;
+    }
+}
+
+/// Who no longer waits for an open or a close has begun it all the same: it goes on to its end, and nothing is left of it.
+pub(crate) async fn dropped_opens_and_closes<R: Runtime + Default>() {
+    for binding in [plain(), secure(), reliable(), secure_reliable()] {
+        let (gate, service) = gated(&Arc::default());
+        let stand = Stand::<R, _>::of(&binding, service).await;
+        let within = Duration::from_secs(10);
+
+        // With its client: it is given up, however far it has come.
+        for polls in 0..20 {
+            let (url, options) = (stand.url(), stand.options());
+            let mut connecting = pin!(Client::<R>::connect(&url, options));
+            for _ in 0..polls {
+                if poll_once(connecting.as_mut()).await.is_some() {
+                    break;
+                }
+                crate::world::sleep(&stand.runtime, Duration::from_millis(1)).await;
+            }
+        }
+
+        // Without: the client is open after a while.
+        let client = Client::<R>::new(&stand.url(), stand.options()).unwrap();
+        let _ = poll_once(pin!(client.open())).await;
+        let opened = || client.state() == CommunicationState::Opened;
+        assert!(eventually(&stand.runtime, within, opened).await, "{}: {:?}", binding.name(), client.state());
+        let reply = soon(&stand.runtime, "a call", client.call("urn:echo", body(1))).await.unwrap();
+        assert_eq!(*reply.body, *body(1).as_bytes());
+
+        // A close waits for the call that is under way, whoever waits for the close.
+        let in_task = client.clone();
+        let call = run(&stand.runtime, async move { in_task.call("urn:gated", body(2)).await });
+        assert!(eventually(&stand.runtime, within, || client.calls() == 1).await);
+        let _ = poll_once(pin!(client.close())).await;
+        assert_eq!(client.state(), CommunicationState::Closing);
+        assert!(matches!(client.call("urn:echo", body(3)).await, Err(CallError::Refused(_))));
+        drop(gate);
+        let reply = soon(&stand.runtime, "the call", call.recv()).await.unwrap().unwrap();
+        assert_eq!(*reply.body, *body(2).as_bytes());
+        soon(&stand.runtime, "the close", client.finished()).await;
+        assert_eq!(client.state(), CommunicationState::Closed);
+        assert!(client.error().is_none(), "{:?}", client.error());
+        client.close().await.unwrap();
+        assert!(eventually(&stand.runtime, within, || stand.watch.sessions() == 0).await, "{}", binding.name());
         drop(client);
         stand.end().await;
     }

@@ -13,6 +13,7 @@ world::on_both! {
     calls:
         more_calls_than_there_is_room_for
         dropped_calls
+        dropped_opens_and_closes
         a_slow_service
         a_full_window;
     ends:

@@ -22,7 +22,6 @@ pub(crate) fn reliable() -> Binding {
     patient(Binding::ws2007_http().with_reliable_session(true).unwrap())
 }
 
-/// In order, a message that another has overtaken is sent again after 400 ms: too slow where many are under way.
 pub(crate) fn unordered() -> Binding {
     patient(Binding::ws2007_http().with_reliable_session(false).unwrap())
 }

@@ -77,6 +77,8 @@ pub(crate) fn options(config: &Config) -> ServerOptions {
     let number = |key: &str| config.get(key).map(|value| value.parse::<u32>().unwrap());
     let mut options = ServerOptions::new(binding(config)).with_credentials(service_store());
     options.security = acceptor_settings(config);
+    // As WCF: who comes too early is told at once.
+    options.reorder_wait = Duration::ZERO;
     options.host = HostSettings {
         instances: match config.get("inst") {
             None | Some("PerSession") => InstanceContextMode::PerSession,

@@ -6,9 +6,11 @@ mod body;
 mod envelope;
 mod error;
 mod header;
+mod sequence;
 mod value;
 
 pub use envelope::{Blocks, Parts};
 pub use error::{RmAnswer, RmProblem, RmReadError};
 pub use header::{RmReader, SequenceFaultHeader};
+pub use sequence::peek_sequence;
 pub use value::Scratch;

@@ -31,9 +31,9 @@ use crate::service::{
     AbortReason, CallId, Called, ChannelId, ChosenChannel, Dispatch, DispatchFault, Gone, HostAction, HostRefused,
     InstanceId, Listener, Outcome, Request, ServiceHost,
 };
-use crate::soap::fault::{FaultForm, QName, Reason, write_fault_body};
+use crate::soap::fault::{FaultForm, QName, Reason, SerializedString, write_fault_body_with};
 use crate::soap::names::WSA_NONE;
-use crate::soap::{Fault, SoapVersion};
+use crate::soap::{Content, Fault, SoapVersion};
 use crate::store::{Arena, Key, Store};
 use crate::throttle::{Pressure, Throttle, ThrottleEvent};
 use crate::time::{Deadline, Instant};
@@ -227,11 +227,17 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
             let action = host.poll(now);
             match self.carry_out(host, action) {
                 // What the layer was told may have given it something to say.
-                Some(Order::Wait(_)) if core::mem::take(&mut self.stirred) => return Order::Wait(Deadline::At(now)),
+                Some(Order::Wait(_)) if self.stirred() => return Order::Wait(Deadline::At(now)),
                 Some(order) => return order,
                 None => {}
             }
         }
+    }
+
+    /// Has [`offer`](Self::offer) told the layer something since this was asked, so that [`poll`](Self::poll) may have something to
+    /// send? [`order`](Self::order) asks that by itself.
+    pub const fn stirred(&mut self) -> bool {
+        core::mem::replace(&mut self.stirred, false)
     }
 
     /// Tells the host what there is: sessions to accept, messages whose pump is free, sessions that are gone.
@@ -396,23 +402,26 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
     /// understood](crate::session::Message::not_understood). It is named in the fault's reason and, under SOAP 1.2, in a
     /// `NotUnderstood` header as well, as WCF does. Not so where faults are encrypted: the header would tell in clear what they hide.
     pub fn refuse_block(&mut self, now: Instant, kept: Kept, block: QName<'_>) {
-        let reply = self.written(kept, Fault::must_understand(block));
+        let reply = self.written(kept, Fault::must_understand(block), None);
         let _ = self.layer.reply(now, kept, reply);
     }
 
     fn fault_reply(&self, kept: Kept, action: &[u8], fault: DispatchFault) -> P {
         let addressing = self.layer.wording().addressing;
+        let told = SerializedString(action);
+        let detail: Option<&dyn Content> = if fault == DispatchFault::UnhandledAction { Some(&told) } else { None };
         let fault = match fault {
             DispatchFault::ActionNotSupported => Fault::action_not_supported(addressing, action),
+            DispatchFault::UnhandledAction => Fault::unhandled_action(addressing, action),
             DispatchFault::SessionTerminated => Fault::session_terminated(),
             DispatchFault::InternalServiceFault => Fault::internal_service_fault(),
             DispatchFault::ServerTooBusy(throttle) => too_busy(throttle),
             DispatchFault::MustUnderstand => Fault::headers_not_understood(),
         };
-        self.written(kept, fault)
+        self.written(kept, fault, detail)
     }
 
-    fn written(&self, kept: Kept, mut fault: Fault<'_>) -> P {
+    fn written(&self, kept: Kept, mut fault: Fault<'_>, detail: Option<&dyn Content>) -> P {
         let Wording { soap, addressing, form, language, addressed } = self.layer.wording();
         if let Some(subcode) =
             fault.subcode.as_mut().filter(|name| !addressed && name.namespace == addressing.namespace())
@@ -422,7 +431,7 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         let fault = fault.in_language(language);
         let mut body = [0; FAULT];
         let mut w = Writer::new(&mut body);
-        write_fault_body(&mut w, soap, form, &fault);
+        write_fault_body_with(&mut w, soap, form, &fault, detail);
         // An action is bounded by the reader's limits; one that is longer than this loses its fault's body, not the answer.
         let len = w.finish().unwrap_or(0);
         let (action, body) = (fault.action_uri(addressing), body.get(..len).unwrap_or(&[]));
@@ -433,7 +442,9 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         }
     }
 
-    /// The application has answered a call.
+    /// The application has answered a call. Ask [`poll`](Self::poll) for what goes to the wire before [`order`](Self::order) or
+    /// [`offer`](Self::offer) takes the session's next message: as in WCF that stands in the transfer window until then, and
+    /// `BufferRemaining` of the reply says so.
     ///
     /// # Errors
     /// [`HostRefused::Unknown`]: there is no such call.

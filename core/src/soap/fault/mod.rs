@@ -9,7 +9,7 @@ mod tests;
 
 pub use known::KnownFault;
 pub use read::{FaultView, read_fault, read_qname};
-pub use write::{FaultForm, write_fault_body, write_fault_body_with, write_fault_envelope};
+pub use write::{FaultForm, SerializedString, write_fault_body, write_fault_body_with, write_fault_envelope};
 
 use super::names;
 use super::{AddressingVersion, ScVersion};
@@ -268,6 +268,14 @@ impl<'a> Fault<'a> {
                     requirements, e.g. Message, Transport, None).",
         );
         Self::new(FaultCode::Sender, addressing.namespace(), "ActionNotSupported", reason, FaultAction::Addressing)
+    }
+
+    /// No operation has this action, on a session in use. Recorded over reliable sessions and net.tcp. Its detail is the action, as a
+    /// [`SerializedString`].
+    pub const fn unhandled_action(addressing: AddressingVersion, action: &'a [u8]) -> Self {
+        let mut fault = Self::action_not_supported(addressing, action);
+        fault.action = FaultAction::Default;
+        fault
     }
 
     /// No endpoint has this address.

@@ -47,6 +47,7 @@ const RENEW_NEEDED: &str = r#"<Fault xmlns="http://www.w3.org/2003/05/soap-envel
 const PENDING: &str = r#"<Fault xmlns="http://www.w3.org/2003/05/soap-envelope"><Code><Value>Receiver</Value><Subcode><Value xmlns:a="http://schemas.microsoft.com/ws/2006/05/security">a:ServerTooBusy</Value></Subcode></Code><Reason><Text xml:lang="">There are too many pending secure conversations on the server. Please retry later.</Text></Reason></Fault>"#;
 const INTERNAL: &str = r#"<Fault xmlns="http://www.w3.org/2003/05/soap-envelope"><Code><Value>Receiver</Value><Subcode><Value xmlns:a="http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher">a:InternalServiceFault</Value></Subcode></Code><Reason><Text xml:lang="">The server was unable to process the request due to an internal error.  For more information about the error, either turn on IncludeExceptionDetailInFaults (either from ServiceBehaviorAttribute or from the &lt;serviceDebug&gt; configuration behavior) on the server in order to send the exception information back to the client, or turn on tracing as per the Microsoft .NET Framework SDK documentation and inspect the server trace logs.</Text></Reason></Fault>"#;
 const INTERNAL_11: &str = r#"<s:Fault><faultcode xmlns:a="http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher">a:InternalServiceFault</faultcode><faultstring>The server was unable to process the request due to an internal error.  For more information about the error, either turn on IncludeExceptionDetailInFaults (either from ServiceBehaviorAttribute or from the &lt;serviceDebug&gt; configuration behavior) on the server in order to send the exception information back to the client, or turn on tracing as per the Microsoft .NET Framework SDK documentation and inspect the server trace logs.</faultstring></s:Fault>"#;
+const UNHANDLED_ACTION: &str = r#"<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>a:ActionNotSupported</s:Value></s:Subcode></s:Code><s:Reason><s:Text xml:lang="">The message with Action 'urn:cap/Calc/NoSuchOperation' cannot be processed at the receiver, due to a ContractFilter mismatch at the EndpointDispatcher. This may be because of either a contract mismatch (mismatched Actions between sender and receiver) or a binding/security mismatch between the sender and the receiver.  Check that sender and receiver have the same contract and the same binding (including security requirements, e.g. Message, Transport, None).</s:Text></s:Reason><s:Detail><string xmlns="http://schemas.microsoft.com/2003/10/Serialization/">urn:cap/Calc/NoSuchOperation</string></s:Detail></s:Fault>"#;
 const TERMINATED: &str = r#"<Fault xmlns="http://www.w3.org/2003/05/soap-envelope"><Code><Value>Sender</Value><Subcode><Value xmlns:a="http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher">a:SessionTerminated</Value></Subcode></Code><Reason><Text xml:lang="">An operation marked as IsTerminating has already been invoked on this channel, causing the channel's connection to terminate.  No more operations may be invoked on this channel.  Please re-create the channel to continue communication.</Text></Reason></Fault>"#;
 const CALC_REFUSED_11: &str = r#"<Fault xmlns="http://schemas.xmlsoap.org/soap/envelope/"><faultcode xmlns="" xmlns:a="urn:cap:codes">a:CalcRefused</faultcode><faultstring xmlns="">calc refused</faultstring><detail xmlns=""><CalcError xmlns="urn:cap" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><Code>7</Code><Text>bad number</Text></CalcError></detail></Fault>"#;
 const REFUSED: &str = r#"<s:Fault xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Code><s:Value>s:Receiver</s:Value><s:Subcode><s:Value xmlns:a="http://schemas.xmlsoap.org/ws/2005/02/rm">a:CreateSequenceRefused</s:Value><s:Subcode><s:Value xmlns:a="http://schemas.microsoft.com/ws/2006/05/rm">a:ConnectionLimitReached</s:Value></s:Subcode></s:Subcode></s:Code><s:Reason><s:Text xml:lang="">The request to create a reliable session has been refused by the RM Destination. Server 'http://127.0.0.1:21641/probe' is too busy to process this request. Try again later. The channel could not be opened.</s:Text></s:Reason></s:Fault>"#;
@@ -105,6 +106,22 @@ fn bodies_are_wcfs() {
     ] {
         assert_eq!(body(version, form, &fault.in_language("")), expected);
     }
+}
+
+#[test]
+fn an_unknown_action_on_a_session_in_use_is_refused_as_by_wcf() {
+    let wsa = AddressingVersion::Wsa10;
+    let action = b"urn:cap/Calc/NoSuchOperation";
+    let fault = Fault::unhandled_action(wsa, action).in_language("");
+    let detail = SerializedString(action);
+    let body = written(|writer| {
+        write_fault_body_with(writer, SoapVersion::Soap12, FaultForm::Clear(wsa), &fault, Some(&detail));
+    });
+    assert_eq!(body, UNHANDLED_ACTION);
+    // Where no session is, it is another action.
+    assert_eq!(fault.action_uri(wsa), "http://www.w3.org/2005/08/addressing/soap/fault");
+    let refused = Fault::action_not_supported(wsa, action);
+    assert_eq!(refused.action_uri(wsa), "http://www.w3.org/2005/08/addressing/fault");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Faults as WCF writes them.
 
-use super::super::{AddressingVersion, Content, HeaderBlock, SoapVersion};
+use super::super::{AddressingVersion, Content, HeaderBlock, SoapVersion, names};
 use super::{Fault, FaultCode, QName};
 use crate::xml::Writer;
 
@@ -14,6 +14,18 @@ pub enum FaultForm {
     Bare,
     /// To be encrypted: WCF writes the body's content by itself then, with SOAP as its default namespace.
     Encrypted,
+}
+
+/// A text as .NET's DataContractSerializer writes it: what is in the detail of a fault that WCF makes with a string.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SerializedString<'a>(pub &'a [u8]);
+
+impl Content for SerializedString<'_> {
+    fn write(&self, w: &mut Writer<'_>) {
+        put(w, &["<string xmlns=\"", names::SERIALIZATION, "\">"]);
+        w.text(self.0);
+        w.put_str("</string>");
+    }
 }
 
 /// Writes `Fault`, the whole content of a `Body`.
