@@ -122,6 +122,19 @@ fn frame<'a>(action: RmAction, body: FrameBody<'a>) -> Frame<'a> {
     }
 }
 
+fn offered() -> Identifier {
+    Identifier::new(b"urn:uuid:11111111-0000-4000-8000-000000000000").expect("an identifier")
+}
+
+fn create<'a>(version: RmVersion, offer: &'a Identifier, token_reference: Option<&'a [u8]>) -> Frame<'a> {
+    let body = FrameBody::CreateSequence {
+        acks_to: AddressingVersion::Wsa10.anonymous().as_bytes(),
+        offer: Some((offer, IncompleteSequenceBehavior::DiscardFollowingFirstGap)),
+        token_reference,
+    };
+    Frame { uses_sequence_str: version == RmVersion::V11, ..frame(RmAction::CreateSequence, body) }
+}
+
 #[test]
 fn a_sequence_belongs_to_its_token() {
     for version in RmVersion::ALL {
@@ -164,16 +177,9 @@ fn a_create_sequence_names_the_token_that_protects_it() {
         let own = text(&own[..len]);
         let name = text(stranger.machine.identifier().expect("a conversation"));
         let other = own.replace(&name, "urn:uuid:00000000-0000-4000-8000-000000000000");
-        let offer = Identifier::new(b"urn:uuid:11111111-0000-4000-8000-000000000000").expect("an identifier");
+        let offer = offered();
         for (reference, granted) in [(None, false), (Some(other.as_bytes()), false), (Some(own.as_bytes()), true)] {
-            let body = FrameBody::CreateSequence {
-                acks_to: AddressingVersion::Wsa10.anonymous().as_bytes(),
-                offer: Some((&offer, IncompleteSequenceBehavior::DiscardFollowingFirstGap)),
-                token_reference: reference,
-            };
-            let uses_sequence_str = version == RmVersion::V11;
-            let create = Frame { uses_sequence_str, ..frame(RmAction::CreateSequence, body) };
-            let heard = stranger.says(&mut pair, version, &create);
+            let heard = stranger.says(&mut pair, version, &create(version, &offer, reference));
             assert_eq!(matches!(heard, ServiceHeard::Session { session: Some(_), .. }), granted, "{heard:?}");
             let (status, answer) = stranger.hears(&mut pair);
             assert_eq!(status, if granted { 200 } else { 500 });
@@ -312,17 +318,8 @@ fn a_cancellation_before_everything_has_arrived_breaks_the_session() {
         let mut stranger = Stranger::meet(&mut pair);
         let mut own = [0; 512];
         let len = stranger.machine.write_token_reference(&mut own).expect("a token");
-        let body = FrameBody::CreateSequence {
-            acks_to: AddressingVersion::Wsa10.anonymous().as_bytes(),
-            offer: Some((
-                &Identifier::new(b"urn:uuid:11111111-0000-4000-8000-000000000000").expect("an identifier"),
-                IncompleteSequenceBehavior::DiscardFollowingFirstGap,
-            )),
-            token_reference: Some(&own[..len]),
-        };
-        let uses_sequence_str = version == RmVersion::V11;
-        let heard =
-            stranger.says(&mut pair, version, &Frame { uses_sequence_str, ..frame(RmAction::CreateSequence, body) });
+        let offer = offered();
+        let heard = stranger.says(&mut pair, version, &create(version, &offer, Some(&own[..len])));
         assert!(matches!(heard, ServiceHeard::Session { session: Some(_), .. }), "{heard:?}");
         stranger.hears(&mut pair);
         assert!(pair.service.accept().is_some());

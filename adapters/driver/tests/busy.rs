@@ -1,11 +1,14 @@
 //! Where nobody shall wait, who opens a session too many is told at once, whichever shard it comes to.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod common;
+
+use common::Running;
 use soap_session_core::throttle::Throttle;
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use soap_session_driver::{
-    Answer, Binding, Client, ClientCredentialType, ClientOptions, NewError, SecurityMode, Server, ServerOptions,
-    Timeouts, UserCredential, service_fn,
+    Answer, Binding, Client, ClientCredentialType, ClientOptions, NewError, SecurityMode, ServerOptions, Timeouts,
+    UserCredential, service_fn,
 };
 use soap_session_smol::Smol;
 use soap_session_tokio::Tokio;
@@ -48,13 +51,8 @@ fn is_too_busy(refused: &NewError) -> bool {
 async fn crowd(binding: Binding) {
     let (server, options) = options(binding, PERMITS);
     let echo = service_fn(|call| async move { Answer::reply(format!("{}Response", call.action), call.body) });
-    let server = Server::<Smol, _>::bind("127.0.0.1:0".parse().unwrap(), server, echo).await.unwrap();
-    let url = format!("http://{}/echo", server.local_addr().unwrap());
-    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
-    let serving = smol::spawn(server.serve(async {
-        let _ = stopped.await;
-    }));
-
+    let server = Running::<Smol, _>::start(server, echo).await;
+    let url = server.url();
     let mut open = Vec::new();
     for _ in 0..PERMITS {
         let client = Client::<Smol>::connect(&url, options.clone()).await.unwrap();
@@ -75,8 +73,7 @@ async fn crowd(binding: Binding) {
     for client in open {
         client.close().await.unwrap();
     }
-    drop(stop);
-    serving.await;
+    server.stop().await;
 }
 
 #[test]
@@ -95,12 +92,8 @@ async fn rush(binding: Binding) {
     const PERMITS: u32 = 7;
     let (server, options) = options(binding, PERMITS);
     let echo = service_fn(|call| async move { Answer::reply(format!("{}Response", call.action), call.body) });
-    let server = Server::<Tokio, _>::bind("127.0.0.1:0".parse().unwrap(), server, echo).await.unwrap();
-    let (url, watch) = (format!("http://{}/echo", server.local_addr().unwrap()), server.watch());
-    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
-    let serving = tokio::spawn(server.serve(async {
-        let _ = stopped.await;
-    }));
+    let server = Running::<Tokio, _>::start(server, echo).await;
+    let url = server.url();
     for round in 0..3 {
         let rushing: Vec<_> = (0..CROWD)
             .map(|_| {
@@ -120,15 +113,14 @@ async fn rush(binding: Binding) {
         for client in &open {
             client.call("urn:echo", "<Echo xmlns=\"urn:echo\"/>").await.unwrap();
         }
-        assert_eq!(watch.pressure(Throttle::Sessions).used, PERMITS, "round {round}");
+        assert_eq!(server.watch.pressure(Throttle::Sessions).used, PERMITS, "round {round}");
         for client in open {
             client.close().await.unwrap();
             client.finished().await;
         }
-        assert_eq!(watch.pressure(Throttle::Sessions).used, 0, "round {round}");
+        assert_eq!(server.watch.pressure(Throttle::Sessions).used, 0, "round {round}");
     }
-    drop(stop);
-    serving.await.unwrap();
+    server.stop().await;
 }
 
 fn on_two_threads(rush: impl Future<Output = ()>) {
@@ -165,17 +157,12 @@ fn a_session_without_a_message_ends_with_its_server() {
         let (mut server, options) = options(Binding::ws_http().with_reliable_session(true).unwrap(), PERMITS);
         server.close = Duration::from_secs(60);
         let echo = service_fn(|call| async move { Answer::reply(format!("{}Response", call.action), call.body) });
-        let server = Server::<Tokio, _>::bind("127.0.0.1:0".parse().unwrap(), server, echo).await.unwrap();
-        let (url, watch) = (format!("http://{}/echo", server.local_addr().unwrap()), server.watch());
-        let (stop, stopped) = futures_channel::oneshot::channel::<()>();
-        let serving = tokio::spawn(server.serve(async {
-            let _ = stopped.await;
-        }));
+        let server = Running::<Tokio, _>::start(server, echo).await;
+        let url = server.url();
         let silent = Client::<Tokio>::connect(&url, options).await.unwrap();
-        assert_eq!((watch.sessions(), watch.pressure(Throttle::Sessions).used), (0, 1));
-        drop(stop);
+        assert_eq!((server.watch.sessions(), server.watch.pressure(Throttle::Sessions).used), (0, 1));
         // A third of the time that sessions get.
-        tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
+        let watch = tokio::time::timeout(Duration::from_secs(20), server.stop()).await.unwrap();
         assert_eq!((watch.sessions(), watch.pressure(Throttle::Sessions).used), (0, 0));
         silent.abort();
     });

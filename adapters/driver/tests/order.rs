@@ -1,11 +1,14 @@
 //! The order of an ordered reliable session's messages, each of which goes over a connection of its own.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod common;
+
+use common::Running;
 use futures_lite::future::zip;
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use soap_session_driver::http::{ContentHeaders, HttpClient, HttpReply};
 use soap_session_driver::{
-    Answer, Binding, Client, ClientCredentialType, ClientOptions, Runtime, SecurityMode, Server, ServerOptions,
+    Answer, Binding, Client, ClientCredentialType, ClientOptions, Runtime, SecurityMode, ServerOptions, Service,
     service_fn,
 };
 use soap_session_smol::Smol;
@@ -13,12 +16,6 @@ use soap_session_tokio::Tokio;
 use std::time::{Duration, Instant};
 
 const AT_ONCE: usize = 16;
-
-struct Running {
-    url: String,
-    stop: futures_channel::oneshot::Sender<()>,
-    served: futures_channel::oneshot::Receiver<()>,
-}
 
 fn key_file(name: &str) -> String {
     format!("{}/../credentials/tests/keys/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -33,7 +30,7 @@ fn binding() -> Binding {
 }
 
 /// A service that says what it hears.
-async fn start<R: Runtime + Default>(binding: Binding, reorder_wait: Option<Duration>) -> Running {
+async fn start<R: Runtime + Default>(binding: Binding, reorder_wait: Option<Duration>) -> Running<R, impl Service> {
     let echo = service_fn(|call| async move { Answer::reply(format!("{}Response", call.action), call.body) });
     let store =
         CredentialStore::new().with_key(certificate(), PrivateKey::from_file(key_file("service.key.pem")).unwrap());
@@ -41,19 +38,7 @@ async fn start<R: Runtime + Default>(binding: Binding, reorder_wait: Option<Dura
     options.reorder_wait = reorder_wait.unwrap_or(options.reorder_wait);
     // Bare clients do not close.
     options.close = Duration::from_millis(100);
-    let server = Server::<R, _>::bind("127.0.0.1:0".parse().unwrap(), options, echo).await.unwrap();
-    let url = format!("http://{}/echo", server.local_addr().unwrap());
-    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
-    let (tell, served) = futures_channel::oneshot::channel::<()>();
-    R::default().spawn(async move {
-        server
-            .serve(async {
-                let _ = stopped.await;
-            })
-            .await;
-        let _ = tell.send(());
-    });
-    Running { url, stop, served }
+    Running::start(options, echo).await
 }
 
 /// Nothing is lost here: what is sent again came too early, and was not taken for that.
@@ -67,10 +52,10 @@ async fn nor_do_those_that_are_encrypted<R: Runtime + Default>() {
 }
 
 async fn many_calls<R: Runtime + Default>(binding: Binding, calls: usize) {
-    let Running { url, stop, served } = start::<R>(binding.clone(), None).await;
+    let server = start::<R>(binding.clone(), None).await;
     let options = ClientOptions::new(binding);
     let options = options.with_credentials(CredentialStore::new().with_service(certificate()).unwrap());
-    let client = Client::<R>::connect(&url, options).await.unwrap();
+    let client = Client::<R>::connect(&server.url(), options).await.unwrap();
     let (done, all) = async_channel::bounded::<()>(AT_ONCE);
     let began = Instant::now();
     for caller in 0..AT_ONCE {
@@ -94,8 +79,7 @@ async fn many_calls<R: Runtime + Default>(binding: Binding, calls: usize) {
     assert!(again <= calls as u64 / 20, "{again} of {calls}");
     client.close().await.unwrap();
     client.finished().await;
-    let _ = stop.send(());
-    served.await.unwrap();
+    server.stop().await;
 }
 
 const RM: &str = "http://schemas.xmlsoap.org/ws/2005/02/rm";
@@ -149,28 +133,26 @@ impl<R: Runtime + Default> Bare<R> {
 
 /// The third and the second message come before the first.
 async fn who_comes_early_waits_for_who_was_overtaken<R: Runtime + Default>() {
-    let Running { url, stop, served } = start::<R>(binding(), Some(Duration::from_secs(20))).await;
-    let bare = Bare::<R>::open(&url).await;
+    let server = start::<R>(binding(), Some(Duration::from_secs(20))).await;
+    let bare = Bare::<R>::open(&server.url()).await;
     let first = async {
         R::default().sleep_until(R::default().now() + Duration::from_millis(100)).await;
         bare.call(1).await
     };
     let (third, (second, first)) = zip(bare.call(3), zip(bare.call(2), first)).await;
     assert_eq!([first, second, third], [200; 3]);
-    let _ = stop.send(());
-    served.await.unwrap();
+    server.stop().await;
 }
 
 /// WCF drops it at once, as recorded in `rm10-gap-ordered`. It waits no longer than it may, and not for what can never be taken.
 async fn who_comes_too_early_is_not_taken<R: Runtime + Default>() {
     for (wait, number) in [(Duration::ZERO, 2), (Duration::from_millis(50), 2), (Duration::from_secs(3600), 100)] {
-        let Running { url, stop, served } = start::<R>(binding(), Some(wait)).await;
-        let bare = Bare::<R>::open(&url).await;
+        let server = start::<R>(binding(), Some(wait)).await;
+        let bare = Bare::<R>::open(&server.url()).await;
         assert_eq!(bare.call(number).await, 202, "{wait:?}");
         // Nothing of it is left behind.
         assert_eq!([bare.call(1).await, bare.call(2).await], [200; 2]);
-        let _ = stop.send(());
-        served.await.unwrap();
+        server.stop().await;
     }
 }
 

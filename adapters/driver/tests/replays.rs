@@ -2,11 +2,14 @@
 //! share the work.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod common;
+
+use common::Running;
 use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
 use soap_session_driver::http::{ContentHeaders, HttpClient};
 use soap_session_driver::{
-    Answer, Binding, Call, Client, ClientCredentialType, ClientOptions, Observer, Passed, SecurityMode, Server,
-    ServerOptions, Way, service_fn,
+    Answer, Binding, Call, Client, ClientCredentialType, ClientOptions, Observer, Passed, SecurityMode, ServerOptions,
+    Way, service_fn,
 };
 use soap_session_smol::Smol;
 use std::path::PathBuf;
@@ -47,12 +50,8 @@ async fn replayed(binding: Binding) {
         async move { Answer::reply(format!("{}Response", call.action), call.body) }
     });
     let options = ServerOptions::new(binding.clone()).with_credentials(service);
-    let server = Server::<Smol, _>::bind("127.0.0.1:0".parse().unwrap(), options, echo).await.unwrap();
-    let url = format!("http://{}/", server.local_addr().unwrap());
-    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
-    let serving = smol::spawn(server.serve(async {
-        let _ = stopped.await;
-    }));
+    let server = Running::<Smol, _>::start(options, echo).await;
+    let url = server.url();
     let store = CredentialStore::new().with_service(certificate("service")).unwrap();
     let store = store.with_own(certificate("client"), key("client")).unwrap();
     let thief = Arc::new(Thief::default());
@@ -68,8 +67,7 @@ async fn replayed(binding: Binding) {
         assert_eq!(answer.unwrap().status, 500);
     }
     assert_eq!(runs.load(Ordering::SeqCst), 1);
-    drop(stop);
-    serving.await;
+    server.stop().await;
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Client and server of every binding, over either runtime: one script for both.
 #![allow(clippy::unwrap_used, reason = "a test may stop")]
 
+mod common;
+
+use common::Running;
 use soap_session_core::lifetime::{CommunicationState, Timeouts};
 use soap_session_core::secure::{CredentialError, UserCredential};
 use soap_session_core::service::{Contract, Operation, SessionMode};
@@ -80,20 +83,9 @@ async fn session<R: Runtime + Default>(mut binding: Binding) {
     if binding.needs_https() {
         options = options.with_tls(server_tls());
     }
-    let server = Server::<R, _>::bind("127.0.0.1:0".parse().unwrap(), options, service_fn(echo)).await.unwrap();
+    let server = Running::<R, _>::start(options, service_fn(echo)).await;
     let scheme = if binding.needs_https() { "https" } else { "http" };
-    let url = format!("{scheme}://localhost:{}/echo", server.local_addr().unwrap().port());
-    let watch = server.watch();
-    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
-    let (tell, served) = futures_channel::oneshot::channel::<()>();
-    R::default().spawn(async move {
-        server
-            .serve(async {
-                let _ = stopped.await;
-            })
-            .await;
-        let _ = tell.send(());
-    });
+    let url = format!("{scheme}://localhost:{}/echo", server.address.port());
 
     let mut options = ClientOptions::new(binding.clone()).with_credentials(client_store());
     if binding.needs_user() {
@@ -128,9 +120,7 @@ async fn session<R: Runtime + Default>(mut binding: Binding) {
     assert!(matches!(failed, CallError::Fault(_)), "{failed}");
     client.abort();
     client.finished().await;
-    let _ = stop.send(());
-    served.await.unwrap();
-    assert_eq!(watch.sessions(), 0);
+    assert_eq!(server.stop().await.sessions(), 0);
 }
 
 /// Hears, and says nothing.
@@ -165,20 +155,9 @@ async fn one_way<R: Runtime + Default>(mut binding: Binding) {
     let contract = Contract { name: "Tell", session_mode: SessionMode::Required, callbacks: false, operations: TELL };
     let options = ServerOptions::new(binding.clone()).with_credentials(service_store());
     let listener = Listener(contract, Arc::clone(&heard));
-    let server = Server::<R, _>::bind("127.0.0.1:0".parse().unwrap(), options, listener).await.unwrap();
-    let url = format!("http://{}/tell", server.local_addr().unwrap());
-    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
-    let (tell, served) = futures_channel::oneshot::channel::<()>();
-    R::default().spawn(async move {
-        server
-            .serve(async {
-                let _ = stopped.await;
-            })
-            .await;
-        let _ = tell.send(());
-    });
+    let server = Running::<R, _>::start(options, listener).await;
     let options = ClientOptions::new(binding).with_credentials(client_store()).one_way_contract();
-    let client = Client::<R>::connect(&url, options).await.unwrap();
+    let client = Client::<R>::connect(&server.url(), options).await.unwrap();
     let said: Vec<String> = (0..20).map(|n| format!("<Tell xmlns=\"urn:t\">{n}</Tell>")).collect();
     for text in &said {
         client.notify("urn:tell", text.clone()).await.unwrap();
@@ -191,8 +170,7 @@ async fn one_way<R: Runtime + Default>(mut binding: Binding) {
         R::default().sleep_until(R::default().now() + Duration::from_millis(5)).await;
     }
     assert_eq!(*heard.lock().unwrap(), said);
-    let _ = stop.send(());
-    served.await.unwrap();
+    server.stop().await;
 }
 
 #[test]
