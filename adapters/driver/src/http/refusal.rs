@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
-use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use soap_session_core::soap::SoapVersion;
 
@@ -135,6 +135,10 @@ impl Refusal {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
         if let Some((name, value)) = self.advice() {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        if matches!(self, Self::TooLarge { .. } | Self::BadBody | Self::BodyTime(_)) {
+            // The rest of the message is not read. Unless it is told, a client may send its next one just before it learns of that.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(reason) = reason {
             response.extensions_mut().insert(reason);

@@ -388,4 +388,6 @@ pub(crate) async fn who_is_refused_may_finish_what_he_says<R: Runtime>(runtime: 
     }
     let answer = read_all(stream).await;
     assert!(answer.ends_with("The message has 300000 octets; at most 64 are taken."), "{answer}");
+    // Nobody shall send a next one on it.
+    assert!(answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
 }
