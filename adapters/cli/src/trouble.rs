@@ -76,17 +76,19 @@ pub struct Trouble {
     /// The kind.
     pub exit: Exit,
     text: String,
+    /// What may be done about it, if the text does not say that.
+    advice: &'static str,
 }
 
 impl Trouble {
     /// Options that are wrong, and what would be right.
     pub fn usage(text: impl fmt::Display) -> Self {
-        Self { exit: Exit::Usage, text: text.to_string() }
+        Self::of(Exit::Usage, &text)
     }
 
     /// Anything without a code of its own.
     pub fn other(text: impl fmt::Display) -> Self {
-        Self { exit: Exit::Other, text: text.to_string() }
+        Self::of(Exit::Other, &text)
     }
 
     /// With what it is about in front.
@@ -97,11 +99,25 @@ impl Trouble {
 
     /// It was told to stop.
     pub(crate) fn stopped(exit: Exit, text: impl fmt::Display) -> Self {
-        Self { exit, text: text.to_string() }
+        Self::of(exit, &text)
     }
 
     fn of(exit: Exit, error: &dyn fmt::Display) -> Self {
-        Self { exit, text: error.to_string() }
+        Self { exit, text: error.to_string(), advice: exit.advice() }
+    }
+
+    /// With the advice that is nearer to the matter: the error's own, but for time, which an option gives.
+    fn of_failed(exit: Exit, error: &dyn fmt::Display, failed: &Failed) -> Self {
+        let trouble = Self::of(exit, error);
+        let own = failed.advice();
+        if own.is_empty() {
+            return trouble;
+        }
+        if exit != Exit::TimedOut {
+            return Self { advice: "", ..trouble };
+        }
+        let without = trouble.text.strip_suffix(own).and_then(|text| text.strip_suffix("; ")).map(str::to_owned);
+        Self { text: without.unwrap_or_else(|| trouble.text.clone()), ..trouble }
     }
 }
 
@@ -119,7 +135,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text.trim_end_matches('.'))?;
         f.write_str(".")?;
-        match self.exit.advice() {
+        match self.advice {
             "" => Ok(()),
             advice => write!(f, " {advice}."),
         }
@@ -180,14 +196,14 @@ const fn answers(http: &HttpError) -> bool {
 
 impl From<Failed> for Trouble {
     fn from(failed: Failed) -> Self {
-        Self::of(exit_of(&failed, false), &failed)
+        Self::of_failed(exit_of(&failed, false), &failed, &failed)
     }
 }
 
 impl From<NewError> for Trouble {
     fn from(error: NewError) -> Self {
         match &error {
-            NewError::Open(failed) => Self::of(exit_of(failed, true), &error),
+            NewError::Open(failed) => Self::of_failed(exit_of(failed, true), &error, failed),
             NewError::Random(_) | NewError::Memory(_) => Self::other(error),
             _ => Self::usage(error),
         }
@@ -198,7 +214,7 @@ impl From<CallError> for Trouble {
     fn from(error: CallError) -> Self {
         let exit = match &error {
             CallError::Fault(_) => Exit::Fault,
-            CallError::Failed(failed) => exit_of(failed, false),
+            CallError::Failed(failed) => return Self::of_failed(exit_of(failed, false), &error, failed),
             CallError::Refused(CallRefused::State(refused)) => match &refused.first {
                 Some(first) => {
                     let failed = Failed { error: first.clone(), reason: String::new(), transport: None };
@@ -215,11 +231,10 @@ impl From<CallError> for Trouble {
 
 impl From<CloseError> for Trouble {
     fn from(error: CloseError) -> Self {
-        let exit = match &error {
-            CloseError::Failed(failed) => exit_of(failed, false),
-            _ => Exit::Other,
-        };
-        Self::of(exit, &error)
+        match &error {
+            CloseError::Failed(failed) => Self::of_failed(exit_of(failed, false), &error, failed),
+            _ => Self::other(error),
+        }
     }
 }
 
@@ -235,6 +250,27 @@ impl From<ServeError> for Trouble {
             ServeError::Bind(_) => Self::of(Exit::Other, &error),
             ServeError::Random(_) => Self::other(error),
             _ => Self::usage(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use soap_session_core::session::TimedOutAt;
+    use std::time::Duration;
+
+    #[test]
+    fn advice_is_given_once() {
+        let failed = |error| Failed { error, reason: String::new(), transport: None };
+        let late = failed(ChannelError::TimedOut { at: TimedOutAt::Reply, allotted: Duration::from_secs(2) });
+        let lost = failed(ChannelError::Lower(Failure::NoAnswer));
+        for (failed, advice) in [(late, "Give it more time with --timeout"), (lost, "open another one")] {
+            let own = failed.advice();
+            let text = Trouble::from(failed).to_string();
+            assert!(text.contains(advice), "{text}");
+            assert_eq!(text.contains(own), own.contains(advice), "{text}");
+            assert!(!text.contains("Is the service running"), "{text}");
         }
     }
 }
