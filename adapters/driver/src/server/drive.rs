@@ -2,44 +2,33 @@
 //!
 //! Locks are taken in this order: a shard's, the host's, the door's. No lock is held while a service runs.
 
+use super::calls::{Instance, Job, disposed};
 use super::heap::Heap;
-use super::layer::Heard;
-use super::service::{Answer, Call, Service, SessionId};
-use super::shard::{Due, Held, Shard, State};
-use super::telemetry::{self, RunningCall, ThrottleGauges};
+use super::service::{Service, SessionId};
+use super::shard::{Due, Shard, State};
+use super::telemetry::{self, ThrottleGauges};
 use crate::Runtime;
-use crate::body::{marked_block, standalone};
 use crate::clock::Clock;
 use crate::group::Group;
-use crate::http::{HttpRequest, HttpResponse};
-use crate::letter::Letter;
-use crate::observe::{Seen, Watched, Way};
-use bytes::{Bytes, BytesMut};
-use event_listener::{Event, EventListener};
-use futures_channel::oneshot;
+use crate::http::HttpResponse;
+use crate::observe::Watched;
+use bytes::Bytes;
+use event_listener::Event;
 use futures_lite::future::or;
-use soap_session_core::door::{Census, Door, Entry, NameSlot, Outcome, Route, Router, ShardBooks};
-use soap_session_core::exchange::Exchange;
-use soap_session_core::secure::{Credentials, Misuse};
+use soap_session_core::door::{Census, Door, NameSlot, Router, ShardBooks};
+use soap_session_core::secure::Credentials;
 use soap_session_core::service::{
-    AbortReason, CATCH_ALL, CallId, Called, Dispatch, DispatchFault, HostAction, HostRefused, InstanceId, Listener,
-    ServiceHost,
+    AbortReason, Dispatch, DispatchFault, HostAction, HostRefused, InstanceId, Listener, ServiceHost,
 };
-use soap_session_core::session::{
-    CallAnswer, Delivered, Disposed, Kept, LayerAction, LayerHeard, Order, Owner, ServiceLayer,
-};
+use soap_session_core::session::{Disposed, Kept, LayerAction, Order, Owner, ServiceLayer};
 use soap_session_core::soap::SoapVersion;
 use soap_session_core::soap::fault::QName;
 use soap_session_core::throttle::{Pressure, Throttle};
 use soap_session_core::time::{Deadline, Instant};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tracing::Instrument;
-
-/// An instance of the service, once its first call has made it.
-type Instance<S> = Arc<OnceLock<<S as Service>::Instance>>;
 
 pub(super) struct HostState<S: Service> {
     pub(super) host: ServiceHost<Kept, Heap>,
@@ -97,38 +86,7 @@ pub(super) struct Shared<R: Runtime, S: Service> {
 /// What the host wants of a shard that is not locked now.
 type Errand = (u16, Option<HostAction<Kept>>);
 
-/// What became of a request at first.
-enum TakenIn {
-    /// Its answer will come, from this shard.
-    Taken(u16, oneshot::Receiver<HttpResponse>),
-    /// There is no room; nothing has changed. To be tried again then.
-    Later(u16, EventListener),
-    /// It seems to have overtaken another one; nothing has changed. To be tried again when one has been taken in, and soon
-    /// anyway.
-    Early(EventListener),
-    Refused(HttpResponse),
-}
-
-impl TakenIn {
-    /// Where it is, or waits.
-    const fn shard(&self) -> Option<u16> {
-        match self {
-            Self::Taken(shard, _) | Self::Later(shard, _) => Some(*shard),
-            Self::Early(_) | Self::Refused(_) => None,
-        }
-    }
-}
-
-/// What is to run in a task of its own. It begins when no lock is held: a runtime that is being shut down drops it at once, and
-/// what then drops takes locks.
-enum Job<R: Runtime, S: Service> {
-    Run(UnderWay<R, S>, Instance<S>, Call),
-    /// Its message is gone, and the host is told so.
-    Fail(UnderWay<R, S>),
-    Dispose(Instance<S>),
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -137,135 +95,8 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         self.clock.now(&self.runtime)
     }
 
-    /// Answers a POST.
-    pub(super) async fn exchange(self: Arc<Self>, request: HttpRequest) -> HttpResponse {
-        let exchange = Exchange(self.next_exchange.fetch_add(1, Ordering::Relaxed));
-        telemetry::request_received(exchange, &request);
-        let mut seen = self.observer.passed(Way::Received, None, &request.body, exchange);
-        let HttpRequest { action, body, .. } = request;
-        // It is decrypted where it lies.
-        let mut message = body.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
-        let (mut waited_at, mut late) = (None, None);
-        let response = loop {
-            let waits = !self.reorder_wait.is_zero() && late.is_none_or(|late| self.runtime.now() < late);
-            let taken = self.take_in(exchange, action.as_deref(), &mut message, &mut seen, waits);
-            if let Some(room) = waited_at.take().filter(|waited_at| taken.shard() != Some(*waited_at)) {
-                // The room that it was woken for is for the next.
-                self.shards[usize::from(room)].state().room.notify_additional(1);
-            }
-            match taken {
-                TakenIn::Taken(shard, answered) => {
-                    let _gone = Gone { shared: &self, shard, exchange };
-                    break answered.await.ok();
-                }
-                // As in the queue of a listener: its client waits.
-                TakenIn::Later(shard, room) => {
-                    room.await;
-                    waited_at = Some(shard);
-                }
-                TakenIn::Early(taken) => {
-                    let late = *late.get_or_insert_with(|| self.runtime.now() + self.reorder_wait);
-                    or(taken, self.runtime.sleep_until(late)).await;
-                }
-                TakenIn::Refused(response) => break Some(response),
-            }
-        };
-        // The exchange is abandoned: HTTP has to say something, and knows no better word.
-        let response = response.unwrap_or_else(|| said(500, "the service gave this exchange up"));
-        telemetry::request_answered(exchange, &response);
-        self.observer.passed(Way::Sent, Some(response.status), &response.body, exchange);
-        response
-    }
-
-    fn take_in(
-        self: &Arc<Self>,
-        exchange: Exchange,
-        action: Option<&str>,
-        message: &mut BytesMut,
-        seen: &mut Option<Seen>,
-        waits: bool,
-    ) -> TakenIn {
-        let entry = self.entry(exchange, message);
-        let number = entry.shard;
-        let answered = {
-            let shard = &self.shards[usize::from(number)];
-            let mut state = shard.state();
-            if waits && entry.reservation.is_none() && state.endpoint.layer().comes_early(message) {
-                return TakenIn::Early(state.taken.listen());
-            }
-            let full = entry.full.or_else(|| self.stopping.load(Ordering::SeqCst).then_some(0));
-            state.endpoint.layer_mut().set_full(full);
-            if self.refuse_when_busy {
-                // The door has judged, for all shards: the layer would count its own.
-                state.endpoint.layer_mut().set_room(None);
-            }
-            let heard = state.endpoint.receive(self.now(), exchange, &*self.credentials, message);
-            let census = state.endpoint.layer().census();
-            // Those that wait will be answered, and make room.
-            let later = matches!(&heard, Err(Misuse::TooManyCalls { .. })) && !state.waiting.is_empty();
-            if !later {
-                state.telemetry.heard(exchange, &heard, state.endpoint.layer(), [state.census, census]);
-            }
-            if let (Some(reservation), Some(door)) = (entry.reservation, self.door()) {
-                let outcome = match &heard {
-                    Ok(LayerHeard::Other(heard)) => heard.outcome(),
-                    Ok(LayerHeard::Message(_)) | Err(_) => Outcome::Refused,
-                };
-                lock(door).settle(reservation, outcome, census);
-                state.census = census;
-            }
-            if later {
-                return TakenIn::Later(number, state.room.listen());
-            }
-            let message = std::mem::take(message).freeze();
-            if let Some(seen) = seen.as_mut().filter(|_| opens(&heard)) {
-                seen.opened(&message);
-            }
-            match heard {
-                Ok(LayerHeard::Message(Delivered { kept, message: place, two_way })) => {
-                    let told = String::from_utf8_lossy(place.action.of(&message)).into_owned();
-                    let action = if told.is_empty() { action.unwrap_or_default().to_owned() } else { told };
-                    let body = standalone(&message, place.body, &place.body_scope);
-                    // Services see bodies, and understand no header.
-                    let block = marked_block(&place, &message);
-                    state.kept.insert(kept, Held { action, body, two_way, block });
-                    state.taken.notify(usize::MAX);
-                }
-                Ok(LayerHeard::Other(_)) => {}
-                Err(misuse) => return TakenIn::Refused(said(503, misuse.to_string())),
-            }
-            let (tell, answered) = oneshot::channel();
-            state.waiting.insert(exchange, tell);
-            answered
-        };
-        self.observer.opened(seen.take());
-        self.run(number);
-        TakenIn::Taken(number, answered)
-    }
-
-    fn door(&self) -> Option<&Mutex<Door<Vec<ShardBooks>, Vec<NameSlot>>>> {
+    pub(super) fn door(&self) -> Option<&Mutex<Door<Vec<ShardBooks>, Vec<NameSlot>>>> {
         self.gate.as_ref().and_then(|gate| gate.door.as_ref())
-    }
-
-    /// Where a message belongs.
-    fn entry(&self, exchange: Exchange, message: &[u8]) -> Entry {
-        let Some(gate) = &self.gate else {
-            let shards = u32::try_from(self.shards.len()).unwrap_or(1);
-            return Entry::at(u16::try_from(exchange.0 % shards).unwrap_or(0));
-        };
-        match (gate.router.route(message), &gate.door) {
-            (Route::Shard { shard, opens: None }, _) => Entry::at(shard),
-            (route, Some(door)) if self.refuse_when_busy => {
-                // Both locks at once: what was accepted is no longer pending by then, and no permit is counted twice.
-                let host = lock(&self.host);
-                let pressure = host.host.pressure(Throttle::Sessions, self.now());
-                lock(door).admit_within(route, None, pressure.limit.saturating_sub(pressure.used))
-            }
-            (route, Some(door)) => lock(door).admit(route, None),
-            (Route::Shard { shard, .. }, None) => Entry::at(shard),
-            (Route::New(opening), None) => Entry::at(opening.home()),
-            (Route::Unknown(stranger), None) => Entry::at(stranger.home()),
-        }
     }
 
     /// Carries out what a shard wants, and what the host then wants of others.
@@ -427,17 +258,6 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         }
     }
 
-    /// What a message calls. The catch-all operation is answered if its message asks for it.
-    fn called(&self, held: &Held) -> Option<Called> {
-        let contract = self.service.contract();
-        let called = contract.called(held.action.as_bytes())?;
-        let any = contract
-            .operations
-            .get(usize::from(called.operation))
-            .is_some_and(|operation| operation.action == CATCH_ALL);
-        Some(if any { Called { two_way: held.two_way, ..called } } else { called })
-    }
-
     fn refuse(&self, now: Instant, state: &mut State, kept: Kept, fault: DispatchFault) {
         let Some(held) = state.kept.remove(&kept) else { return };
         state.telemetry.refused(kept.owner, state.endpoint.layer(), &held.action, fault);
@@ -447,79 +267,6 @@ impl<R: Runtime, S: Service> Shared<R, S> {
             }
             _ => state.endpoint.refuse(now, kept, held.action.as_bytes(), fault),
         }
-    }
-
-    fn dispatch(
-        self: &Arc<Self>,
-        number: u16,
-        state: &mut State,
-        host: &mut HostState<S>,
-        dispatch: Dispatch<Kept>,
-    ) -> Job<R, S> {
-        let Dispatch { call, instance, called, message: kept, .. } = dispatch;
-        let instance = Arc::clone(host.instances.entry(instance).or_default());
-        // Told when it was bound, if the service sees sessions.
-        let session = state.sessions.get(&kept.owner).cloned().flatten();
-        let held = state.kept.get(&kept);
-        let told = state.telemetry.called(kept, called.two_way, held.map(|held| &*held.action));
-        let under_way = UnderWay { shared: Arc::clone(self), number, call, kept, answered: false, told };
-        match state.kept.remove(&kept) {
-            Some(Held { action, body, .. }) => {
-                let call = Call { session, operation: called.operation, action, body, two_way: called.two_way };
-                Job::Run(under_way, instance, call)
-            }
-            // It is gone with its session.
-            None => Job::Fail(under_way),
-        }
-    }
-
-    fn begin(self: &Arc<Self>, job: Job<R, S>) {
-        match job {
-            Job::Run(mut under_way, instance, request) => {
-                let span = under_way.told.span();
-                let run = async move {
-                    let service = &under_way.shared.service;
-                    let made = instance.get_or_init(|| service.instance(request.session.as_ref()));
-                    let answer = service.call(made, request).await;
-                    under_way.answer(answer);
-                };
-                self.calls.spawn(&self.runtime, |_| run.instrument(span));
-            }
-            Job::Fail(under_way) => self.calls.spawn(&self.runtime, |_| async move { drop(under_way) }),
-            // The service hears of it in a task, without locks.
-            Job::Dispose(instance) => {
-                let shared = Arc::clone(self);
-                self.calls.spawn(&self.runtime, |_| async move {
-                    if let Some(instance) = instance.get() {
-                        shared.service.disposed(instance);
-                    }
-                });
-            }
-        }
-    }
-
-    fn answered(self: &Arc<Self>, number: u16, call: CallId, kept: Kept, answer: Answer) {
-        let Some(shard) = self.shards.get(usize::from(number)) else { return };
-        let disposed = {
-            let mut guard = shard.state();
-            let state = &mut *guard;
-            let answer = match answer {
-                Answer::Reply { action, body } => CallAnswer::Reply(Letter::reply(action, body, false)),
-                Answer::RawFault { action, body } => CallAnswer::Reply(Letter::reply(action, body, true)),
-                Answer::Fault(fault) => {
-                    let (action, body) = fault.write(&state.endpoint.layer().wording());
-                    CallAnswer::Reply(Letter::reply(action, body, true))
-                }
-                Answer::Nothing => CallAnswer::Nothing,
-                Answer::Unhandled => CallAnswer::Unhandled,
-            };
-            let mut guard = lock(&self.host);
-            let host = &mut *guard;
-            let gone = state.endpoint.answered(self.now(), &mut host.host, call, kept, answer);
-            gone.ok().and_then(|Disposed(instance)| disposed(host, instance))
-        };
-        disposed.into_iter().for_each(|job| self.begin(job));
-        self.run(number);
     }
 
     fn tell_census(&self, number: u16, state: &mut State) {
@@ -539,19 +286,6 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         if deadline < before {
             self.changed.notify(1);
         }
-    }
-
-    fn exchange_ended(self: &Arc<Self>, number: u16, exchange: Exchange) {
-        let Some(shard) = self.shards.get(usize::from(number)) else { return };
-        {
-            let mut state = shard.state();
-            if state.no_longer_waits(exchange).is_none() {
-                return;
-            }
-            state.endpoint.exchange_failed(exchange);
-        }
-        telemetry::given_up(exchange);
-        self.run(number);
     }
 
     /// Asks whoever wants to be asked, when it does. It never ends.
@@ -621,25 +355,6 @@ impl<R: Runtime, S: Service> Shared<R, S> {
     }
 }
 
-/// Was it opened whole?
-const fn opens<E>(heard: &Result<LayerHeard<Heard>, E>) -> bool {
-    match heard {
-        Ok(LayerHeard::Message(_)) => true,
-        Ok(LayerHeard::Other(heard)) => !heard.refused(),
-        Err(_) => false,
-    }
-}
-
-/// Lets go of an instance.
-fn disposed<R: Runtime, S: Service>(host: &mut HostState<S>, instance: Option<InstanceId>) -> Option<Job<R, S>> {
-    host.instances.remove(&instance?).map(Job::Dispose)
-}
-
-/// An answer that is no SOAP.
-fn said(status: u16, text: impl Into<Bytes>) -> HttpResponse {
-    HttpResponse { status, content_type: Some("text/plain; charset=utf-8".to_owned()), body: text.into() }
-}
-
 /// The shard that an action of the host's is for; `None` for one that is for nobody in particular.
 fn shard_of(host: &ServiceHost<Kept, Heap>, action: &HostAction<Kept>) -> Option<u16> {
     let channel = match action {
@@ -652,43 +367,4 @@ fn shard_of(host: &ServiceHost<Kept, Heap>, action: &HostAction<Kept>) -> Option
         HostAction::Resume(_) | HostAction::Throttle(_) | HostAction::Wait(_) => return None,
     };
     host.owner(channel).map(|bits| Owner::of_bits(bits).0)
-}
-
-/// Tells the endpoint when an exchange ends before its answer: its client went away.
-struct Gone<'s, R: Runtime, S: Service> {
-    shared: &'s Arc<Shared<R, S>>,
-    shard: u16,
-    exchange: Exchange,
-}
-
-impl<R: Runtime, S: Service> Drop for Gone<'_, R, S> {
-    fn drop(&mut self) {
-        self.shared.exchange_ended(self.shard, self.exchange);
-    }
-}
-
-/// A call that runs. If it is dropped without an answer, by a panic or at the end of everything, it has failed.
-struct UnderWay<R: Runtime, S: Service> {
-    shared: Arc<Shared<R, S>>,
-    number: u16,
-    call: CallId,
-    kept: Kept,
-    answered: bool,
-    told: RunningCall,
-}
-
-impl<R: Runtime, S: Service> UnderWay<R, S> {
-    fn answer(&mut self, answer: Answer) {
-        self.answered = true;
-        self.told.answered(&answer);
-        self.shared.answered(self.number, self.call, self.kept, answer);
-    }
-}
-
-impl<R: Runtime, S: Service> Drop for UnderWay<R, S> {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.answer(Answer::Unhandled);
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! A server: a service at an address, and its sessions.
 
+mod calls;
 mod drive;
 mod heap;
 mod layer;
 mod make;
+mod requests;
 mod service;
 mod session_fn;
 mod shard;
