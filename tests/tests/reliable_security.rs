@@ -3,19 +3,20 @@
 use soap_session_core::chance::Chance;
 use soap_session_core::exchange::{Exchange, Outgoing};
 use soap_session_core::reliable::{
-    Frame, FrameAction, FrameBody, HeaderOrder, Heard, Identifier, IncompleteSequenceBehavior, ReliableSettings,
-    Rendered, RmAction, RmFaultKind, RmVersion, SequencePlace, SessionError, SessionPhase, Shape, Told, Versions,
+    ClientAddresses, Frame, FrameAction, FrameBody, HeaderOrder, Heard, Identifier, IncompleteSequenceBehavior,
+    ReliableSettings, Rendered, RmAction, RmFaultKind, RmVersion, SequencePlace, SessionError, SessionPhase, Shape,
+    Told, Versions,
 };
 use soap_session_core::secure::{
-    Binding, Bootstrap, Failure, Initiator, InitiatorAction, InitiatorSettings, Received, SessionMessage,
-    UserCredential,
+    AcceptorSettings, Binding, Bootstrap, Failure, Initiator, InitiatorAction, InitiatorSettings, Received,
+    SessionMessage, UserCredential,
 };
-use soap_session_core::session::{ClientHeard, ServiceAction, ServiceHeard};
+use soap_session_core::session::{ClientAction, ClientHeard, ServiceAction, ServiceHeard, SessionService};
 use soap_session_core::soap::fault::KnownFault;
 use soap_session_core::soap::{AddressingVersion, FaultCode, SoapVersion};
-use soap_session_core::time::Duration;
+use soap_session_core::time::{Duration, Instant};
 use soap_session_tests::pair::{MIDNIGHT, Note, Paper};
-use soap_session_tests::session_pair::{Letter, SessionPair};
+use soap_session_tests::session_pair::{Client, Letter, SessionPair};
 
 fn versions(version: RmVersion) -> Versions {
     Versions { soap: SoapVersion::Soap12, addressing: AddressingVersion::Wsa10, reliable: version }
@@ -338,6 +339,99 @@ fn a_cancellation_before_everything_has_arrived_breaks_the_session() {
             "the other one has nothing to do with it"
         );
         assert!(pair.close() && pair.closed_well());
+    }
+}
+
+/// A service that is busy, and clients that close meanwhile.
+struct Crowd {
+    service: SessionService<Letter, 8, 8, 9, 16, 4>,
+    clients: Vec<Client>,
+    paper: Paper,
+}
+
+impl Crowd {
+    const NOW: Instant = Instant::from_millis(1000);
+
+    fn join(&mut self) -> usize {
+        let addresses = ClientAddresses::new("http://localhost/calc", None).expect("an address");
+        let seed = u8::try_from(self.clients.len()).expect("few");
+        let chance = |salt: u8| Chance::new(&[seed ^ salt; 32]);
+        let client = Client::secure(
+            settings(RmVersion::V11),
+            Shape::OneWay,
+            addresses,
+            binding(),
+            InitiatorSettings::default(),
+            None,
+            MIDNIGHT,
+            chance(0x10),
+            chance(0x20),
+        );
+        let mut client = client.expect("a client");
+        client.open(Self::NOW).expect("not opened yet");
+        self.clients.push(client);
+        self.run();
+        while self.service.accept().is_some() {}
+        self.clients.len() - 1
+    }
+
+    /// Everything that can be done now. The application takes nothing.
+    fn run(&mut self) {
+        let mut out = vec![0; 32_768];
+        loop {
+            let mut idle = true;
+            for (number, client) in (0..).zip(&mut self.clients) {
+                match client.poll(Self::NOW, &self.paper, &mut out) {
+                    ClientAction::Transmit { exchange: Some(exchange), message, .. } => {
+                        let mut message = message.to_vec();
+                        let from = Exchange(number * 1000 + exchange.0);
+                        self.service.receive(Self::NOW, from, &self.paper, &mut message).expect("room for an exchange");
+                    }
+                    ClientAction::Wait(_) => continue,
+                    _ => {}
+                }
+                idle = false;
+            }
+            match self.service.poll(Self::NOW, &mut out).expect("the service can write") {
+                ServiceAction::Answer { exchange, message, .. } => {
+                    let mut message = message.to_vec();
+                    let client = &mut self.clients[(exchange.0 / 1000) as usize];
+                    client.receive(Self::NOW, Some(Exchange(exchange.0 % 1000)), &self.paper, &mut message);
+                }
+                ServiceAction::Wait(_) if idle => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Clients that wait for a busy service to close take no more than half the exchanges: the rest are others'.
+#[test]
+fn cancellations_that_wait_leave_room_for_others() {
+    let (security, chance) = (AcceptorSettings::default(), |seed| Chance::new(&[seed; 32]));
+    let service = SessionService::secure(
+        settings(RmVersion::V11),
+        Shape::OneWay,
+        binding(),
+        security,
+        MIDNIGHT,
+        chance(0x30),
+        chance(0x40),
+    );
+    let mut crowd = Crowd { service, clients: Vec::new(), paper: Paper::default() };
+    let mut closing = Vec::new();
+    for joined in 1..=6 {
+        let client = crowd.join();
+        let said = Letter::one_way("urn:n/Tell", "<n xmlns=\"urn:secret\">1</n>");
+        crowd.clients[client].send(Crowd::NOW, said).expect("room");
+        crowd.run();
+        crowd.clients[client].close(Crowd::NOW).expect("an open session");
+        crowd.run();
+        closing.push(client);
+        let over: Vec<bool> = closing.iter().map(|client| crowd.clients[*client].is_over()).collect();
+        let expected: Vec<bool> = (1..=joined).map(|nth| nth + 2 <= joined).collect();
+        assert_eq!(over, expected, "two wait, and those who came first do not");
+        assert_eq!(crowd.service.sessions(), joined, "none of them has lost what the application has not taken yet");
     }
 }
 

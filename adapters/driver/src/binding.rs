@@ -305,7 +305,9 @@ impl Binding {
 
     /// Is a copy of a message known by the message alone, since there is neither a session nor a protected transport?
     pub(crate) fn detects_replays_alone(&self) -> bool {
-        matches!(&self.security, Security::Message { binding, session: false } if !binding.bootstrap.over_transport())
+        let Security::Message { binding, session } = &self.security else { return false };
+        let alone = !session || (self.is_stateless() && self.reliable.is_none());
+        alone && !binding.bootstrap.over_transport()
     }
 
     /// Has the service sessions?

@@ -5,7 +5,7 @@
 mod common;
 
 use common::Running;
-use soap_session_credentials::{Certificate, CredentialStore, PrivateKey};
+use soap_session_credentials::{Certificate, CredentialStore, KeyRing, PrivateKey};
 use soap_session_driver::http::{ContentHeaders, HttpClient};
 use soap_session_driver::{
     Answer, Binding, Call, Client, ClientCredentialType, ClientOptions, Observer, Passed, SecurityMode, ServerOptions,
@@ -14,7 +14,7 @@ use soap_session_driver::{
 use soap_session_smol::Smol;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 fn key_file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../credentials/tests/keys").join(name)
@@ -40,9 +40,18 @@ impl Observer for Thief {
     }
 }
 
+const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+const WSSC: &str = "http://schemas.xmlsoap.org/ws/2005/02/sc";
+
 async fn replayed(binding: Binding) {
     let service = CredentialStore::new().with_key(certificate("service"), key("service")).unwrap();
     let service = service.with_own(certificate("service"), key("service")).unwrap().with_trusted(certificate("client"));
+    static RING: OnceLock<Arc<KeyRing>> = OnceLock::new();
+    let ring = RING.get_or_init(|| {
+        let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("replays-{}.ring", std::process::id()));
+        Arc::new(KeyRing::open_or_create(file, "replays").unwrap())
+    });
+    let service = service.with_state_encoder(ring.clone());
     let runs = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&runs);
     let echo = service_fn(move |call: Call| {
@@ -60,14 +69,28 @@ async fn replayed(binding: Binding) {
     client.call("urn:pay", "<Pay xmlns=\"urn:bank\"/>").await.unwrap();
     client.close().await.unwrap();
     client.finished().await;
-    let stolen = thief.0.lock().unwrap().pop().unwrap();
-    for _ in 0..16 {
+    let stolen = String::from_utf8(thief.0.lock().unwrap().pop().unwrap()).unwrap();
+    for number in 0..64 {
         let http = HttpClient::new(Smol, &url, None).unwrap();
-        let answer = http.exchange(&ContentHeaders::of(binding.soap(), "urn:pay"), stolen.clone(), 65_536).await;
+        // What is for somebody else is no part of the message, and must not tell where the message belongs.
+        let decoy = format!(
+            "<s:Header><o:Security xmlns:o=\"{WSSE}\" s:role=\"urn:other\"><c:SecurityContextToken xmlns:c=\"{WSSC}\">\
+             <c:Identifier>urn:{number}</c:Identifier></c:SecurityContextToken></o:Security>"
+        );
+        let message = if number < 16 { stolen.clone() } else { stolen.replacen("<s:Header>", &decoy, 1) };
+        let answer = http.exchange(&ContentHeaders::of(binding.soap(), "urn:pay"), message, 65_536).await;
         assert_eq!(answer.unwrap().status, 500);
     }
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     server.stop().await;
+}
+
+#[test]
+fn under_a_token_that_carries_its_conversation() {
+    for binding in [Binding::ws_http(), Binding::ws2007_http()] {
+        let secure = binding.with_security(SecurityMode::Message, ClientCredentialType::None).unwrap();
+        smol::block_on(replayed(secure.with_stateless_tokens().unwrap()));
+    }
 }
 
 #[test]

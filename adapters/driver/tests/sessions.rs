@@ -173,6 +173,31 @@ async fn one_way<R: Runtime + Default>(mut binding: Binding) {
     server.stop().await;
 }
 
+/// Security refuses it, as it refuses a call of no operation; that its client is not told is what one-way is.
+async fn nothing_is_called<R: Runtime + Default>() {
+    const TELL: &[Operation<'static>] = &[Operation::new("Tell", "urn:tell").one_way()];
+    let binding = Binding::ws_http().with_security(MESSAGE, ClientCredentialType::None).unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let contract = Contract { name: "Tell", session_mode: SessionMode::Required, callbacks: false, operations: TELL };
+    let options = ServerOptions::new(binding.clone()).with_credentials(service_store());
+    let server = Running::<R, _>::start(options, Listener(contract, Arc::clone(&heard))).await;
+    let options = ClientOptions::new(binding).with_credentials(client_store());
+    let client = Client::<R>::connect(&server.url(), options).await.unwrap();
+    for action in ["urn:nothing", "urn:tell", "urn:nothing", "urn:tell"] {
+        client.notify(action, format!("<Tell xmlns=\"urn:t\">{action}</Tell>")).await.unwrap();
+    }
+    client.close().await.unwrap();
+    client.finished().await;
+    assert_eq!(server.stop().await.sessions(), 0);
+    assert_eq!(*heard.lock().unwrap(), ["<Tell xmlns=\"urn:t\">urn:tell</Tell>"; 2]);
+}
+
+#[test]
+fn a_one_way_message_of_no_operation_ends_no_secure_session() {
+    on_tokio(nothing_is_called::<Tokio>());
+    on_smol(nothing_is_called::<Smol>());
+}
+
 #[test]
 fn one_way_contracts() {
     for binding in [Binding::ws_http(), Binding::ws2007_http()] {

@@ -238,7 +238,8 @@ where
             return Err(Refused { shard, full: Full::Shard { seats } });
         }
         let claimed = self.claimed(opens);
-        if claimed >= free {
+        // A negotiation is no session, and becomes none without a token.
+        if opens != Opens::Negotiation && claimed >= free {
             return Err(Refused { shard, full: Full::Permits { free, claimed } });
         }
         self.change(shard, |books| {
@@ -252,13 +253,13 @@ where
     const fn claimed(&self, opens: Opens) -> u32 {
         let sequences = self.pending(Opens::Sequence);
         match opens {
-            // Who has a token has a claim to a session. A sequence under way has its token's.
+            // Who has a token has a claim to a session before those who have none. A sequence under way has its token's.
             Opens::Token => {
                 let accepted_next = sequences.saturating_sub(self.reserved(Opens::Sequence));
                 self.pending(Opens::Token).saturating_add(accepted_next)
             }
+            // Of those who have tokens the first to come is the first to have a sequence, whichever token was issued first.
             Opens::Sequence => sequences,
-            // It is no session, and becomes none without a token.
             Opens::Negotiation => 0,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::router::Why;
 use crate::reliable::RmVersion;
-use crate::secure::next_context;
+use crate::secure::{for_us, next_context};
 use crate::soap::{AddressingVersion, SoapVersion, names};
 use crate::xml::{Error, Limits, Reader, Start, Text, Token};
 
@@ -35,7 +35,7 @@ pub(super) fn survey<'a>(message: &'a [u8], limits: &Limits, found: &mut Found<'
     let mut next = reader.next_element()?;
     if next.is_some_and(|start| start.name.is(soap.namespace(), "Header")) {
         while let Some(block) = reader.next_element()? {
-            found.header(&mut reader, &block)?;
+            found.header(&mut reader, &block, soap)?;
             if found.is_enough() {
                 return Ok(());
             }
@@ -68,8 +68,8 @@ impl<'a> Found<'a> {
         self.token.is_some() && self.action.is_some()
     }
 
-    fn header(&mut self, reader: &mut Reader<'a>, block: &Start<'a>) -> Result<(), Error> {
-        if block.name.is(names::WSSE, "Security") && self.token.is_none() {
+    fn header(&mut self, reader: &mut Reader<'a>, block: &Start<'a>, soap: SoapVersion) -> Result<(), Error> {
+        if block.name.is(names::WSSE, "Security") && self.token.is_none() && for_us(reader, soap) {
             self.token = next_context(reader)?.map(|context| context.identifier);
             // WCF writes the action before it: then the longest part of the head is not read.
             while self.token.is_some() && !self.is_enough() && reader.next_element()?.is_some() {

@@ -8,7 +8,7 @@
 //!
 //! Every table has a capacity, chosen at construction, and a refusal on the wire when it is full.
 
-use super::arrival::{Arrival, Offer, RmBody, RmFaultKind, SequenceHeader};
+use super::arrival::{Arrival, Offer, RmBody, RmFaultKind};
 use super::client::LONGEST_ADDRESS;
 use super::client_timers::ReliableTimers;
 use super::common::{Heard, Shape, Told, fatal_fault};
@@ -17,6 +17,7 @@ use super::identifier::Identifier;
 use super::idle::Idle;
 use super::name::Name;
 use super::phase::SessionPhase;
+use super::read::Place;
 use super::reason::{SendRefused, SessionError, Unwritten};
 use super::service::{Holding, ReliableSessionId, Service, ServiceWant};
 use super::settings::ReliableSettings;
@@ -283,12 +284,12 @@ impl<
 
     /// Would the message at this place be dropped now, as one before it has not come? An ordered session of requests takes none before
     /// its turn: WCF answers it with 202, and its client sends it again after the retransmission timeout.
-    pub fn comes_early(&self, place: &SequenceHeader<'_>) -> bool {
+    pub fn comes_early(&self, place: &Place) -> bool {
         let settings = self.settings();
         if !settings.ordered || self.shape != Shape::RequestReply {
             return false;
         }
-        let named = self.sessions.iter().find(|session| session.identifier() == Some(place.identifier));
+        let named = self.sessions.iter().find(|session| session.identifier() == Some(place.identifier.as_bytes()));
         named.is_some_and(|session| {
             let row = session.received().first().filter(|range| range.lower == 1);
             let next = row.map_or(1, |row| row.upper.saturating_add(1));

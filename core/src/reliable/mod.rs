@@ -72,7 +72,7 @@ pub use identifier::{Identifier, LONGEST_IDENTIFIER};
 pub use phase::{DestinationEvent, DestinationPhase, SessionEvent, SessionPhase, SourceEvent, SourcePhase};
 pub use ranges::{MAX_MESSAGE_NUMBER, MAX_RANGES, Range, Ranges};
 pub use read::{
-    Blocks, Parts, RmAnswer, RmProblem, RmReadError, RmReader, Scratch, SequenceFaultHeader, peek_sequence,
+    Blocks, Parts, Place, RmAnswer, RmProblem, RmReadError, RmReader, Scratch, SequenceFaultHeader, peek_sequence,
 };
 pub use reason::{SendRefused, SessionError, Unwritten, Violation};
 pub use service::{ReliableSessionId, Service, ServiceWant};

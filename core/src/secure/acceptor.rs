@@ -235,12 +235,16 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
 
     /// Refuses a request for its action, which the service's contract has not: what [`AcceptorSettings::contract`] would have
     /// said, by who knows the contract only now. WCF's message security answers it by a fault without protection, and the session
-    /// stays what it is. `false`: no request of this exchange waits for a reply, or the transport protects messages, whose actions
-    /// are the dispatcher's business alone.
+    /// stays what it is. A one-way message may have its 202 already; then nothing more is said. `false`: the transport protects
+    /// messages, whose actions are the dispatcher's business alone.
     pub fn refuse_action(&mut self, exchange: Exchange) -> bool {
-        let waiting = self.exchanges.iter_mut().find(|open| open.exchange == exchange && open.application().is_some());
-        let Some(open) = waiting.filter(|_| !self.binding.bootstrap.over_transport()) else { return false };
-        open.answer = Answer::Fault(PlainFault::UnrecognizedAction);
+        if self.binding.bootstrap.over_transport() {
+            return false;
+        }
+        let open = self.exchanges.iter_mut().find(|open| open.exchange == exchange);
+        if let Some(open) = open.filter(|open| matches!(open.answer, Answer::Application(_) | Answer::Accepted)) {
+            open.answer = Answer::Fault(PlainFault::UnrecognizedAction);
+        }
         true
     }
 
@@ -415,6 +419,12 @@ impl<P: Outgoing, E: Entropy + Clone, const SESSIONS: usize, const EXCHANGES: us
         // Only now: a refused message must not roll the key over.
         self.renewed.used::<B>(session, key, now, rollover, self.binding.suite);
         if cancel {
+            // Who cancels again has given up waiting for the first answer.
+            let before =
+                self.exchanges.iter_mut().find(|open| matches!(open.answer, Answer::CancelHeld(other) if other == id));
+            if let Some(open) = before {
+                open.answer = Answer::Abort;
+            }
             return Ok((Incoming::Cancelled(id), Answer::CancelHeld(id)));
         }
         let two_way = !opened.addressing.message_id.is_empty();

@@ -157,10 +157,14 @@ impl Binding {
     ///
     /// Without WS-Addressing no signature covers what these headers would say. A service learns the operation from HTTP's
     /// SOAPAction alone, as WCF's does: in mode Message whoever stands in between can have a request that is otherwise intact run
-    /// as another operation, which is then given a body that was not meant for it. Nor does a request name its service, so that
-    /// another service with the same key would take it. Nor does an answer name its request: an answer of the same service to the
-    /// same client, which no request has had yet, is taken for that of the exchange that it comes by. Over HTTPS none of that
-    /// is left.
+    /// as another operation, which is then given a body that was not meant for it. Nor does a request name its service: whoever may
+    /// read it, and so the service that it was for, can encrypt it for any other service that trusts this client. Nor does an answer
+    /// name its request: an answer of the same service to the same client, which no request has had yet, is taken for that of the
+    /// exchange that it comes by.
+    ///
+    /// Over HTTPS nobody stands in between. But under [`Bootstrap::CertificateOverTransport`] the client's certificate signs the
+    /// timestamp alone: until that is stale, a service that has had one request can send requests of its own in the client's name
+    /// to any other service that trusts the client. Use it with services that you trust.
     pub fn basic_http(bootstrap: Bootstrap) -> Self {
         Self {
             soap: SoapVersion::Soap11,

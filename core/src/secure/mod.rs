@@ -82,7 +82,7 @@ pub use one_shot_client::OneShotClient;
 pub use one_shot_service::{OneShotIncoming, OneShotService, OneShotSettings, Owed};
 pub use open::open;
 pub use opened::{AddressingValues, Coverage, Endorsement, Endorser, OpenContext, Opened, ProtectionToken, User};
-pub(crate) use peek::next_context;
+pub(crate) use peek::{for_us, next_context};
 pub use phase::{AcceptorEvent, AcceptorPhase, InitiatorEvent, InitiatorPhase};
 pub use policy::{
     AddressingUse, CertificateUse, ClockRules, Confirmations, Encryption, Layout, Policy, ProtectionOrder, Signer,

@@ -5,7 +5,7 @@
 use super::Refusal;
 use super::context_name::ContextName;
 use super::trust::{ContextReference, read_reference, read_sct};
-use crate::soap::{Addressing, AddressingVersion, SoapVersion, names};
+use crate::soap::{Addressing, AddressingVersion, ScVersion, SoapVersion, names};
 use crate::xml::{Error, Limits, Reader, Span, Text};
 use heapless::Vec;
 
@@ -50,7 +50,8 @@ pub(super) fn peek(
     let addressing = addressing.into();
     let mut values = Addressing::new(addressing.unwrap_or_default());
     while let Some(block) = reader.next_element()? {
-        if block.name.is(names::WSSE, "Security") {
+        // One for another role is passed over, as by verification.
+        if block.name.is(names::WSSE, "Security") && for_us(&reader, soap) && found.context.is_none() {
             security(&mut reader, &mut found)?;
         } else if addressing.is_none() || !matches!(values.read(&mut reader, &block), Ok(true)) {
             // What addressing refuses, verification will refuse again, with the reason.
@@ -73,18 +74,19 @@ fn meant(text: Option<Text<'_>>) -> Vec<u8, LONGEST_URI> {
     decoded.and_then(|decoded| Vec::from_slice(decoded).ok()).unwrap_or_default()
 }
 
+/// Is a header block, behind whose start tag this is, for no other role?
+pub(crate) fn for_us(reader: &Reader<'_>, soap: SoapVersion) -> bool {
+    reader.attribute(soap.namespace(), soap.role_attribute()).is_none()
+}
+
 /// Looks through the security header for the conversation that it names.
 fn security(reader: &mut Reader<'_>, found: &mut Peek) -> Result<(), Refusal> {
-    while let Some(Named { context, cookie, id }) = next_named(reader)? {
-        found.context = ContextName::new(context);
-        found.cookie = cookie;
-        found.token_id = Vec::from_slice(id).unwrap_or_default();
-        if found.context.is_some() {
-            while reader.next_element()?.is_some() {
-                reader.skip()?;
-            }
-            break;
-        }
+    let Some(Named { context, cookie, id }) = next_named(reader)? else { return Ok(()) };
+    found.context = ContextName::new(context);
+    found.cookie = cookie;
+    found.token_id = Vec::from_slice(id).unwrap_or_default();
+    while reader.next_element()?.is_some() {
+        reader.skip()?;
     }
     Ok(())
 }
@@ -99,7 +101,8 @@ struct Named<'a> {
 }
 
 /// Behind the start tag of `Security`, or where the last one was found: the next `SecurityContextToken`, or reference to one
-/// from a `DerivedKeyToken`. `None` behind the end tag. What it gives is not to be believed.
+/// from a `DerivedKeyToken`, whose name is not longer than those that are issued. `None` behind the end tag. What it gives is not
+/// to be believed; but the router and the shard must find the same.
 pub(crate) fn next_context<'a>(reader: &mut Reader<'a>) -> Result<Option<ContextReference<'a>>, Error> {
     Ok(next_named(reader)?.map(|named| named.context))
 }
@@ -113,7 +116,7 @@ fn next_named<'a>(reader: &mut Reader<'a>) -> Result<Option<Named<'a>>, Error> {
                 cookie: token.cookie.map(|text| text.span()),
                 id: token.id.unwrap_or(&[]),
             });
-        } else if child.name.local == b"DerivedKeyToken" {
+        } else if child.name.local == b"DerivedKeyToken" && ScVersion::from_namespace(child.name.namespace).is_some() {
             if let Some(start) = reader.next_element()? {
                 let context = read_reference(reader, &start).ok().and_then(|reference| reference.context());
                 found = context.map(|context| Named { context, cookie: None, id: &[] });
@@ -124,7 +127,7 @@ fn next_named<'a>(reader: &mut Reader<'a>) -> Result<Option<Named<'a>>, Error> {
         } else {
             reader.skip()?;
         }
-        if found.is_some() {
+        if found.as_ref().is_some_and(|named| ContextName::new(named.context).is_some()) {
             return Ok(found);
         }
     }

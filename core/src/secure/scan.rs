@@ -3,6 +3,7 @@
 //! The result is plain data (byte ranges), so that decryption may change the ciphertext in place afterwards while every
 //! other range stays valid.
 
+use super::peek::for_us;
 use super::{Element, Refusal};
 use crate::soap::{AddressingVersion, ScVersion, SoapVersion, names};
 use crate::xml::{Limits, Reader, Scope, Span, Start, Token};
@@ -216,8 +217,8 @@ fn header<'a>(
     let id = map.ids.note(buf, reader, block)?;
     let must_understand = must_understand(reader, map.soap);
     // A header for another role is not ours to judge: it is passed over, and cannot be what a signature must cover.
-    let for_us = reader.attribute(map.soap.namespace(), map.soap.role_attribute()).is_none();
-    if block.name.is(names::WSSE, "Security") && for_us {
+    let ours = for_us(reader, map.soap);
+    if block.name.is(names::WSSE, "Security") && ours {
         if map.security.is_some() {
             return Err(Refusal::Repeated(Element::Security));
         }
@@ -248,7 +249,7 @@ fn header<'a>(
         }
     }
     map.headers
-        .push(Header { kind, span, id, signed: false, must_understand: must_understand && for_us })
+        .push(Header { kind, span, id, signed: false, must_understand: must_understand && ours })
         .map_err(|_| Refusal::TooMany { element: Element::HeaderBlock, limit: MAX_HEADERS as u16 })
 }
 

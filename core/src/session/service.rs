@@ -9,9 +9,9 @@ use crate::chance::{Chance, ShardMark};
 use crate::crypto::{Backend, RustCrypto};
 use crate::exchange::{Exchange, Outgoing};
 use crate::reliable::{
-    AcceptorWant, Arrival, Heard, Identifier, LONGEST_IDENTIFIER, ReliableAcceptor, ReliableSessionId,
-    ReliableSettings, ReliableTimers, Rendered, RmReadError, SendRefused, ServiceWant, SessionPhase, SessionView,
-    Shape, Versions, peek_sequence,
+    AcceptorWant, Arrival, Heard, Identifier, Place, ReliableAcceptor, ReliableSessionId, ReliableSettings,
+    ReliableTimers, Rendered, RmReadError, SendRefused, ServiceWant, SessionPhase, SessionView, Shape, Versions,
+    peek_sequence,
 };
 use crate::secure::{
     Acceptor, AcceptorAction, AcceptorSettings, Binding, Credentials, Incoming, Misuse, Opened, SessionId,
@@ -245,14 +245,17 @@ where
         self.unread.retain(|unread| unread.exchange != exchange);
     }
 
-    /// Does this message seem to have overtaken another one of its session, and [would it be
-    /// dropped](ReliableAcceptor::comes_early) for that? Nothing is verified, and nothing changes. Who reads messages from several
+    /// The place of this message, if it seems to have overtaken another one of its session, and [would be
+    /// dropped](ReliableAcceptor::comes_early) for that. Nothing is verified, and nothing changes. Who reads messages from several
     /// connections, which have no order among them, may give the other one a moment, and then
     /// [receive](Self::receive) this one whether that has come or not.
-    pub fn comes_early(&self, message: &[u8]) -> bool {
-        let mut scratch = [0; LONGEST_IDENTIFIER];
-        let place = peek_sequence(message, self.versions, &self.limits, &mut scratch);
-        place.is_some_and(|place| self.reliable.comes_early(&place))
+    pub fn comes_early(&self, message: &[u8]) -> Option<Place> {
+        peek_sequence(message, self.versions, &self.limits).filter(|place| self.is_early(place))
+    }
+
+    /// Would a message at this place be dropped now?
+    pub fn is_early(&self, place: &Place) -> bool {
+        self.reliable.comes_early(place)
     }
 
     /// Takes a message in that came by this exchange or, on duplex sessions, this connection; it is decrypted in place.
@@ -404,7 +407,8 @@ where
     }
 
     /// A client that cancels has its answer when nothing needs the conversation any more: a session of which everything had arrived
-    /// is closed by its application first, as in WCF.
+    /// is closed by its application first, as in WCF. Those that wait so take no more than half the exchanges: nothing of such a
+    /// session is left to be sent, and the one that has waited longest need not wait.
     fn confirm_cancellation(&mut self) {
         let Some(security) = &mut self.security else { return };
         let (reliable, unread) = (&self.reliable, &self.unread);
@@ -413,7 +417,8 @@ where
                 || unread.iter().any(|unread| unread.conversation == Some(id))
         };
         let unneeded = security.cancelled().find(|id| !needed(*id));
-        if let Some(id) = unneeded {
+        let crowded = security.held().nth(EXCHANGES / 2).and_then(|_| security.held().next());
+        for id in [unneeded, crowded].into_iter().flatten() {
             let _ = security.close(id);
         }
     }

@@ -94,6 +94,9 @@ fn where_nobody_waits_as_many_open_as_there_are_permits() {
         (refused.limit(), refused.to_string().as_str()),
         (3, "3 more sessions may begin, and 3 are about to (MaxConcurrentSessions, refuse_when_busy): try again later")
     );
+    let negotiation = opening("http://schemas.xmlsoap.org/ws/2005/02/trust/RST/Issue", "urn:10", "");
+    let negotiation = door.admit_within(Route::New(negotiation), None, 0);
+    assert!(negotiation.reservation.is_some(), "it is no session");
     assert!(open(&mut door, 9, 4).is_ok(), "one was closed");
 }
 

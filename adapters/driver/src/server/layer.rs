@@ -5,6 +5,7 @@ use soap_session_core::chance::{Chance, ShardMark};
 use soap_session_core::door::{Census, Outcome};
 use soap_session_core::exchange::Exchange;
 use soap_session_core::lifetime::Timer;
+use soap_session_core::reliable::Place;
 use soap_session_core::secure::{Credentials, Incoming, Misuse, Refusal, Unsealed};
 use soap_session_core::service::AbortReason;
 use soap_session_core::session::{
@@ -21,20 +22,24 @@ pub(super) const SEATS: usize = 64;
 pub(super) const WINDOW: usize = 16;
 /// Exchanges of one shard that wait for their answers: of token requests; of calls, where there is no reliable messaging.
 const EXCHANGES: usize = 64;
-/// Exchanges that wait for their answers, of a shard without sessions.
+/// Exchanges that wait for their answers, of a shard without sessions: there is no other bound on the calls that come at once.
 const PLAIN_EXCHANGES: usize = 512;
 /// The same of one whose messages are protected one by one: each keeps some 4 KB for its answer.
 const ONE_SHOT_EXCHANGES: usize = 512;
 /// Signatures that one shard remembers, for a quarter of an hour (WCF: 900 000 for a whole service).
 const REPLAY: usize = 65_536;
-/// The same where messages are protected one by one: a service then has one shard, for all.
-const ONE_SHOT_REPLAY: usize = 262_144;
+/// The same where a service has one shard, for all.
+const WHOLE_REPLAY: usize = 262_144;
+/// Conversations that tokens carry, and whose state is kept so that it need not be opened for each message.
+const STATELESS_SEATS: usize = 256;
 
 pub(super) type Plain = PlainLayer<Letter, PLAIN_EXCHANGES>;
-pub(super) type OneShot = OneShotLayer<Letter, Chance, ONE_SHOT_EXCHANGES, ONE_SHOT_REPLAY>;
+pub(super) type OneShot = OneShotLayer<Letter, Chance, ONE_SHOT_EXCHANGES, WHOLE_REPLAY>;
 /// The same over a protected transport: no signature is remembered.
 pub(super) type OverTransport = OneShotLayer<Letter, Chance, ONE_SHOT_EXCHANGES, 2>;
 pub(super) type Secure = SecureLayer<Letter, Chance, SEATS, EXCHANGES, REPLAY>;
+/// The same where tokens carry their conversation.
+pub(super) type Stateless = SecureLayer<Letter, Chance, STATELESS_SEATS, PLAIN_EXCHANGES, WHOLE_REPLAY>;
 pub(super) type Reliable = ReliableLayer<Letter, SEATS, WINDOW, { WINDOW + 1 }, { 2 * WINDOW }, { 2 * WINDOW }, REPLAY>;
 /// The same without security: no signature is remembered.
 pub(super) type Unsecured = ReliableLayer<Letter, SEATS, WINDOW, { WINDOW + 1 }, { 2 * WINDOW }, { 2 * WINDOW }, 2>;
@@ -46,6 +51,7 @@ pub(super) enum Layer {
     OneShot(Box<OneShot>),
     OverTransport(Box<OverTransport>),
     Secure(Box<Secure>),
+    Stateless(Box<Stateless>),
     Reliable(Box<Reliable>),
     Unsecured(Box<Unsecured>),
 }
@@ -113,6 +119,7 @@ macro_rules! each {
             Layer::OneShot($layer) => $does,
             Layer::OverTransport($layer) => $does,
             Layer::Secure($layer) => $does,
+            Layer::Stateless($layer) => $does,
             Layer::Reliable($layer) => $does,
             Layer::Unsecured($layer) => $does,
         }
@@ -125,6 +132,7 @@ impl Layer {
         match self {
             Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => Census::default(),
             Self::Secure(layer) => Census::from(layer.acceptor()),
+            Self::Stateless(layer) => Census::from(layer.acceptor()),
             Self::Reliable(layer) => Census::from(layer.service()),
             Self::Unsecured(layer) => Census::from(layer.service()),
         }
@@ -135,6 +143,10 @@ impl Layer {
         match self {
             Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) | Self::Unsecured(_) => 0,
             Self::Secure(layer) => {
+                let acceptor = layer.acceptor();
+                acceptor.sessions().saturating_sub(acceptor.pending_sessions())
+            }
+            Self::Stateless(layer) => {
                 let acceptor = layer.acceptor();
                 acceptor.sessions().saturating_sub(acceptor.pending_sessions())
             }
@@ -150,17 +162,27 @@ impl Layer {
         match self {
             Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_full(full),
+            Self::Stateless(layer) => layer.acceptor_mut().set_full(full),
             Self::Reliable(layer) => layer.service_mut().set_full(full),
             Self::Unsecured(layer) => layer.service_mut().set_full(full),
         }
     }
 
-    /// Does this message seem to have overtaken another one?
-    pub(super) fn comes_early(&self, message: &[u8]) -> bool {
+    /// The place of this message, if it seems to have overtaken another one.
+    pub(super) fn comes_early(&self, message: &[u8]) -> Option<Place> {
         match self {
-            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) | Self::Secure(_) => false,
+            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) | Self::Secure(_) | Self::Stateless(_) => None,
             Self::Reliable(layer) => layer.service().comes_early(message),
             Self::Unsecured(layer) => layer.service().comes_early(message),
+        }
+    }
+
+    /// Is a message at this place still early?
+    pub(super) fn is_early(&self, place: &Place) -> bool {
+        match self {
+            Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) | Self::Secure(_) | Self::Stateless(_) => false,
+            Self::Reliable(layer) => layer.service().is_early(place),
+            Self::Unsecured(layer) => layer.service().is_early(place),
         }
     }
 
@@ -168,6 +190,7 @@ impl Layer {
         match self {
             Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_shard(mark),
+            Self::Stateless(layer) => layer.acceptor_mut().set_shard(mark),
             Self::Reliable(layer) => layer.service_mut().set_shard(mark),
             Self::Unsecured(layer) => layer.service_mut().set_shard(mark),
         }
@@ -178,6 +201,7 @@ impl Layer {
         match self {
             Self::Plain(_) | Self::OneShot(_) | Self::OverTransport(_) => {}
             Self::Secure(layer) => layer.acceptor_mut().set_full(Some(0)),
+            Self::Stateless(layer) => layer.acceptor_mut().set_full(Some(0)),
             Self::Reliable(layer) => layer.service_mut().stop(),
             Self::Unsecured(layer) => layer.service_mut().stop(),
         }
@@ -218,6 +242,7 @@ impl ServiceLayer<Letter> for Layer {
             Self::OneShot(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::OneShot),
             Self::OverTransport(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::OneShot),
             Self::Secure(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Secure),
+            Self::Stateless(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Secure),
             Self::Reliable(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
             Self::Unsecured(layer) => heard(layer.receive(now, from, credentials, message)?, Heard::Reliable),
         })

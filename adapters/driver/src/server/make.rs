@@ -2,7 +2,7 @@
 
 use super::drive::{Gate, HostState, Shared};
 use super::heap::Heap;
-use super::layer::{Layer, OneShot, OverTransport, Plain, Reliable, SEATS, Secure, Unsecured, WINDOW};
+use super::layer::{Layer, OneShot, OverTransport, Plain, Reliable, SEATS, Secure, Stateless, Unsecured, WINDOW};
 use super::service::Service;
 use super::shard::{Due, Shard, State};
 use super::telemetry::{ShardTelemetry, ThrottleGauges};
@@ -186,7 +186,7 @@ impl From<ThrottleError> for ServeError {
 /// How many shards there have to be.
 fn shards_for(options: &ServerOptions, sessionful: bool) -> u32 {
     // A copy of a message without a session is known by its signature alone, which is hidden until it is opened: one shard for
-    // all, as WCF has one table for a listener. Elsewhere an identifier leads a copy to the shard that has the original.
+    // all, as WCF has one table for a listener. Elsewhere no shard but one knows the token of the original.
     if options.binding.detects_replays_alone() {
         return 1;
     }
@@ -247,6 +247,7 @@ pub(super) fn make<R: Runtime, S: Service>(
             waiting: HashMap::new(),
             room: Event::new(),
             taken: Event::new(),
+            early: 0,
             kept: HashMap::new(),
             sessions: HashMap::new(),
             census,
@@ -340,8 +341,14 @@ fn layer(
     Ok(match (&binding.reliable, &binding.security) {
         (None, Security::None) => Layer::Plain(Box::<Plain>::new(PlainLayer::new(soap, binding.addressing(), limits))),
         (None, Security::Message { binding: security, session: true }) => {
-            let acceptor = Acceptor::new(binding.limited(security), options.security.clone(), wall, first);
-            Layer::Secure(Box::<Secure>::new(SecureLayer::new(acceptor)))
+            let (security, settings) = (binding.limited(security), options.security.clone());
+            if binding.detects_replays_alone() {
+                let acceptor = Acceptor::new(security, settings, wall, first);
+                Layer::Stateless(Box::<Stateless>::new(SecureLayer::new(acceptor)))
+            } else {
+                let acceptor = Acceptor::new(security, settings, wall, first);
+                Layer::Secure(Box::<Secure>::new(SecureLayer::new(acceptor)))
+            }
         }
         (None, Security::Message { binding: security, session: false }) => {
             let (security, settings) = (binding.limited(security), OneShotSettings::default());

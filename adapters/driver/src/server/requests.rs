@@ -1,9 +1,9 @@
 //! How a request is taken in: where it belongs, what it waits for, and how its exchange ends.
 
 use super::drive::{Shared, lock};
-use super::layer::Heard;
+use super::layer::{Heard, WINDOW};
 use super::service::Service;
-use super::shard::Held;
+use super::shard::{Held, Shard};
 use super::telemetry;
 use crate::Runtime;
 use crate::body::{marked_block, standalone};
@@ -15,11 +15,15 @@ use futures_channel::oneshot;
 use futures_lite::future::or;
 use soap_session_core::door::{Entry, Outcome, Route};
 use soap_session_core::exchange::Exchange;
+use soap_session_core::reliable::Place;
 use soap_session_core::secure::Misuse;
 use soap_session_core::session::{Delivered, LayerHeard, ServiceLayer};
 use soap_session_core::throttle::Throttle;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Most requests of a shard that wait for one that they have overtaken.
+const MOST_EARLY: usize = 4 * WINDOW;
 
 /// What became of a request at first.
 enum TakenIn {
@@ -27,9 +31,8 @@ enum TakenIn {
     Taken(u16, oneshot::Receiver<HttpResponse>),
     /// There is no room; nothing has changed. To be tried again then.
     Later(u16, EventListener),
-    /// It seems to have overtaken another one; nothing has changed. To be tried again when one has been taken in, and soon
-    /// anyway.
-    Early(EventListener),
+    /// It seems to have overtaken another one; nothing has changed. To be tried again when that has been taken in, and soon anyway.
+    Early(u16, Place),
     Refused(HttpResponse),
 }
 
@@ -38,7 +41,7 @@ impl TakenIn {
     const fn shard(&self) -> Option<u16> {
         match self {
             Self::Taken(shard, _) | Self::Later(shard, _) => Some(*shard),
-            Self::Early(_) | Self::Refused(_) => None,
+            Self::Early(..) | Self::Refused(_) => None,
         }
     }
 }
@@ -52,9 +55,8 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let HttpRequest { action, body, .. } = request;
         // It is decrypted where it lies.
         let mut message = body.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
-        let (mut waited_at, mut late) = (None, None);
+        let (mut waited_at, mut waits) = (None, !self.reorder_wait.is_zero());
         let response = loop {
-            let waits = !self.reorder_wait.is_zero() && late.is_none_or(|late| self.runtime.now() < late);
             let taken = self.take_in(exchange, action.as_deref(), &mut message, &mut seen, waits);
             if let Some(room) = waited_at.take().filter(|waited_at| taken.shard() != Some(*waited_at)) {
                 // The room that it was woken for is for the next.
@@ -70,9 +72,9 @@ impl<R: Runtime, S: Service> Shared<R, S> {
                     room.await;
                     waited_at = Some(shard);
                 }
-                TakenIn::Early(taken) => {
-                    let late = *late.get_or_insert_with(|| self.runtime.now() + self.reorder_wait);
-                    or(taken, self.runtime.sleep_until(late)).await;
+                TakenIn::Early(shard, place) => {
+                    waits = false;
+                    self.turn_of(shard, &place).await;
                 }
                 TakenIn::Refused(response) => break Some(response),
             }
@@ -97,8 +99,13 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         let answered = {
             let shard = &self.shards[usize::from(number)];
             let mut state = shard.state();
-            if waits && entry.reservation.is_none() && state.endpoint.layer().comes_early(message) {
-                return TakenIn::Early(state.taken.listen());
+            // Others go the way of WCF's.
+            if waits
+                && state.early < MOST_EARLY
+                && entry.reservation.is_none()
+                && let Some(place) = state.endpoint.layer().comes_early(message)
+            {
+                return TakenIn::Early(number, place);
             }
             let full = entry.full.or_else(|| self.stopping.load(Ordering::SeqCst).then_some(0));
             state.endpoint.layer_mut().set_full(full);
@@ -150,6 +157,23 @@ impl<R: Runtime, S: Service> Shared<R, S> {
         TakenIn::Taken(number, answered)
     }
 
+    /// Waits until those that a message has overtaken have been taken in, or that has taken too long.
+    async fn turn_of(&self, shard: u16, place: &Place) {
+        let Some(shard) = self.shards.get(usize::from(shard)) else { return };
+        let late = self.runtime.now() + self.reorder_wait;
+        let _early = Early::new(shard);
+        while self.runtime.now() < late {
+            let taken = {
+                let state = shard.state();
+                if !state.endpoint.layer().is_early(place) {
+                    return;
+                }
+                state.taken.listen()
+            };
+            or(taken, self.runtime.sleep_until(late)).await;
+        }
+    }
+
     /// Where a message belongs.
     fn entry(&self, exchange: Exchange, message: &[u8]) -> Entry {
         let Some(gate) = &self.gate else {
@@ -197,6 +221,22 @@ const fn opens<E>(heard: &Result<LayerHeard<Heard>, E>) -> bool {
 /// An answer that is no SOAP.
 fn said(status: u16, text: impl Into<Bytes>) -> HttpResponse {
     HttpResponse { status, content_type: Some("text/plain; charset=utf-8".to_owned()), body: text.into() }
+}
+
+/// One of those that wait for a message that they have overtaken.
+struct Early<'s>(&'s Shard);
+
+impl<'s> Early<'s> {
+    fn new(shard: &'s Shard) -> Self {
+        shard.state().early += 1;
+        Self(shard)
+    }
+}
+
+impl Drop for Early<'_> {
+    fn drop(&mut self) {
+        self.0.state().early -= 1;
+    }
 }
 
 /// Tells the endpoint when an exchange ends before its answer: its client went away.

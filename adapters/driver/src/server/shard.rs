@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) room: Event,
     /// A message was taken in: those that overtook it may follow.
     pub(super) taken: Event,
+    /// How many wait for that.
+    pub(super) early: usize,
     pub(super) kept: HashMap<Kept, Held>,
     pub(super) sessions: HashMap<Owner, Option<SessionId>>,
     /// What the door was last told.

@@ -12,5 +12,5 @@ mod value;
 pub use envelope::{Blocks, Parts};
 pub use error::{RmAnswer, RmProblem, RmReadError};
 pub use header::{RmReader, SequenceFaultHeader};
-pub use sequence::peek_sequence;
+pub use sequence::{Place, peek_sequence};
 pub use value::Scratch;

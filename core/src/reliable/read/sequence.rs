@@ -3,17 +3,23 @@
 use super::header::{Kind, RmReader};
 use super::value::Scratch;
 use crate::reliable::arrival::SequenceHeader;
+use crate::reliable::identifier::{Identifier, LONGEST_IDENTIFIER};
 use crate::reliable::version::Versions;
 use crate::xml::{Limits, Reader};
 
+/// The place in a sequence that a message says it has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The sequence.
+    pub identifier: Identifier,
+    /// The message's number.
+    pub number: u64,
+}
+
 /// The place in a sequence that a message says it has. It is in clear even where messages are encrypted. Nothing of it is verified,
-/// and the rest of the message may be anything. `scratch`: as for [`Arrival::read_envelope`](super::super::Arrival::read_envelope).
-pub fn peek_sequence<'a>(
-    message: &'a [u8],
-    versions: Versions,
-    limits: &Limits,
-    scratch: &'a mut [u8],
-) -> Option<SequenceHeader<'a>> {
+/// and the rest of the message may be anything.
+pub fn peek_sequence(message: &[u8], versions: Versions, limits: &Limits) -> Option<Place> {
+    let mut scratch = [0; LONGEST_IDENTIFIER];
     let mut reader = Reader::document(message, limits).ok()?;
     for local in ["Envelope", "Header"] {
         reader.next_element().ok()?.filter(|start| start.name.is(versions.soap.namespace(), local))?;
@@ -21,8 +27,9 @@ pub fn peek_sequence<'a>(
     let mut headers = RmReader::new(versions);
     while let Some(block) = reader.next_element().ok()? {
         if Kind::of(versions, &block) == Some(Kind::Sequence) {
-            headers.read(&mut reader, &block, &mut Scratch::new(scratch)).ok()?;
-            return headers.sequence;
+            headers.read(&mut reader, &block, &mut Scratch::new(&mut scratch)).ok()?;
+            let SequenceHeader { identifier, number, .. } = headers.sequence?;
+            return Some(Place { identifier: Identifier::new(identifier)?, number });
         }
         reader.skip().ok()?;
     }
@@ -45,9 +52,8 @@ mod tests {
         Versions { soap: SoapVersion::Soap12, addressing: AddressingVersion::Wsa10, reliable: RmVersion::V11 };
 
     fn place(message: &str) -> Option<(String, u64)> {
-        let mut scratch = [0; 64];
-        let header = peek_sequence(message.as_bytes(), V, &Limits::default(), &mut scratch)?;
-        Some((String::from_utf8(header.identifier.to_vec()).unwrap(), header.number))
+        let place = peek_sequence(message.as_bytes(), V, &Limits::default())?;
+        Some((String::from_utf8(place.identifier.as_bytes().to_vec()).unwrap(), place.number))
     }
 
     fn message(header: &str) -> String {

@@ -430,10 +430,14 @@ impl<P: FaultReply, L: ServiceLayer<P>, S: Store> ServiceEndpoint<P, L, S> {
         }
         let fault = fault.in_language(language);
         let mut body = [0; FAULT];
-        let mut w = Writer::new(&mut body);
-        write_fault_body_with(&mut w, soap, form, &fault, detail);
-        // An action is bounded by the reader's limits; one that is longer than this loses its fault's body, not the answer.
-        let len = w.finish().unwrap_or(0);
+        let mut write = |detail| {
+            let mut w = Writer::new(&mut body);
+            write_fault_body_with(&mut w, soap, form, &fault, detail);
+            w.finish()
+        };
+        // An action is bounded by the reader's limits; one that is longer than this loses the detail, or its fault's body, and not
+        // the answer.
+        let len = write(detail).or_else(|_| write(None)).unwrap_or(0);
         let (action, body) = (fault.action_uri(addressing), body.get(..len).unwrap_or(&[]));
         let named = fault.not_understood.filter(|_| soap == SoapVersion::Soap12 && form != FaultForm::Encrypted);
         match named {
