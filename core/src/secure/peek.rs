@@ -6,7 +6,7 @@ use super::Refusal;
 use super::context_name::ContextName;
 use super::trust::{ContextReference, read_reference, read_sct};
 use crate::soap::{Addressing, AddressingVersion, ScVersion, SoapVersion, names};
-use crate::xml::{Error, Limits, Reader, Span, Text};
+use crate::xml::{Error, Limits, Reader, Span, Text, Token};
 use heapless::Vec;
 
 /// Longest action, MessageID or address, in bytes. Our own cap.
@@ -109,6 +109,7 @@ pub(crate) fn next_context<'a>(reader: &mut Reader<'a>) -> Result<Option<Context
 
 fn next_named<'a>(reader: &mut Reader<'a>) -> Result<Option<Named<'a>>, Error> {
     while let Some(child) = reader.next_element()? {
+        let depth = reader.depth();
         let mut found = None;
         if child.name.local == b"SecurityContextToken" {
             found = read_sct(reader, &child).ok().map(|token| Named {
@@ -116,17 +117,15 @@ fn next_named<'a>(reader: &mut Reader<'a>) -> Result<Option<Named<'a>>, Error> {
                 cookie: token.cookie.map(|text| text.span()),
                 id: token.id.unwrap_or(&[]),
             });
-        } else if child.name.local == b"DerivedKeyToken" && ScVersion::from_namespace(child.name.namespace).is_some() {
-            if let Some(start) = reader.next_element()? {
-                let context = read_reference(reader, &start).ok().and_then(|reference| reference.context());
-                found = context.map(|context| Named { context, cookie: None, id: &[] });
-                while reader.next_element()?.is_some() {
-                    reader.skip()?;
-                }
-            }
-        } else {
-            reader.skip()?;
+        } else if child.name.local == b"DerivedKeyToken"
+            && ScVersion::from_namespace(child.name.namespace).is_some()
+            && let Some(start) = reader.next_element()?
+        {
+            let context = read_reference(reader, &start).ok().and_then(|reference| reference.context());
+            found = context.map(|context| Named { context, cookie: None, id: &[] });
         }
+        // Wherever that came to in it.
+        while reader.depth() >= depth && !matches!(reader.next()?, Token::Eof) {}
         if found.as_ref().is_some_and(|named| ContextName::new(named.context).is_some()) {
             return Ok(found);
         }

@@ -265,6 +265,45 @@ fn heads_of_every_kind_are_survived() {
     assert_eq!(route(&envelope(sct, "")), Why::ForeignToken);
 }
 
+/// What verification passes over tells nothing of where a message belongs: else a copy of it could be led anywhere.
+#[test]
+fn a_token_for_another_role_leads_nowhere() {
+    let router = router(4);
+    let mark = router.mark(OURS).expect("a shard");
+    let ours = Identifier::of(Uuid::marked(&mut Chance::new(&[1; 32]), Some(&mark)));
+    let ours = std::str::from_utf8(ours.as_bytes()).expect("text");
+    let token = |ns: &str, name: &str| {
+        format!(
+            "<c:SecurityContextToken xmlns:c='{ns}'><c:Identifier>{name}</c:Identifier></c:SecurityContextToken>\
+             <c:DerivedKeyToken xmlns:c='{ns}'><o:SecurityTokenReference><o:Reference URI='{name}' \
+             ValueType='http://schemas.xmlsoap.org/ws/2005/02/sc/sct'/></o:SecurityTokenReference></c:DerivedKeyToken>"
+        )
+    };
+    let security = |role: &str, tokens: &str| {
+        format!(
+            "<o:Security xmlns:o='http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd'{role}>\
+             {tokens}</o:Security>"
+        )
+    };
+    const SC: &str = "http://schemas.xmlsoap.org/ws/2005/02/sc";
+    let real = token(SC, ours);
+    let too_long = token(SC, &"x".repeat(200));
+    let decoys = [
+        security(" s:role='urn:other'", &token(SC, "urn:x")) + &security("", &real),
+        security("", &(token("urn:none", "urn:x") + &real)),
+        security("", &(too_long + &real)),
+    ];
+    for headers in decoys {
+        assert_eq!(router.route(&envelope(&headers, "")), Route::Shard { shard: OURS, opens: None }, "{headers}");
+    }
+    // The role of a SOAP 1.1 header means nothing here, and an attribute without a namespace is not SOAP's.
+    for role in [" xmlns:t='http://schemas.xmlsoap.org/soap/envelope/' t:actor='urn:other'", " role='urn:other'"] {
+        let headers = security(role, &token(SC, "urn:x")) + &security("", &real);
+        let Route::Unknown(stranger) = router.route(&envelope(&headers, "")) else { panic!("{role}") };
+        assert_eq!(stranger.why, Why::ForeignToken);
+    }
+}
+
 #[test]
 fn an_identifier_may_be_written_as_xml_allows() {
     let router = router(4);
