@@ -132,6 +132,7 @@ impl ConnectArgs {
             to: self.to.clone(),
             options,
             soap: binding.soap(),
+            addressed: binding.addressing().is_some(),
             limits: binding.limits,
             per_connection: self.session_per_connection,
             one_way: self.one_way.iter().cloned().collect(),
@@ -186,6 +187,8 @@ struct Connector {
     to: String,
     options: ClientOptions,
     soap: SoapVersion,
+    /// Does WS-Addressing say whether a reply is due?
+    addressed: bool,
     limits: soap_session_core::xml::Limits,
     per_connection: bool,
     one_way: HashSet<String>,
@@ -237,8 +240,8 @@ impl Connector {
             return match called {
                 Ok(Some(reply)) if reply.action == accepted_action() && reply.body.is_empty() => Ok(None),
                 Ok(reply) => Ok(reply.map(|reply| reply.body)),
-                // HTTP's 202: who is called without WS-Addressing has no other way to say that it is one-way.
-                Err(CallError::Failed(Failed { error: ChannelError::EmptyAnswer, .. })) => Ok(None),
+                // HTTP's 202: who is called without WS-Addressing has no other way to say that it is one-way. With it, a reply was lost.
+                Err(CallError::Failed(Failed { error: ChannelError::EmptyAnswer, .. })) if !self.addressed => Ok(None),
                 Err(CallError::Fault(fault)) => Err(fault),
                 Err(CallError::Refused(_)) if !last && client.state() != CommunicationState::Opened => continue,
                 Err(error) => {

@@ -103,7 +103,7 @@ fn respond(soap: Soap, request: &Http) -> String {
     let body = body.rsplit_once("</").map_or("", |(body, _)| body);
     let (status, answer) = if request.head.contains("urn:t/Fail") {
         ("500 Internal Server Error", soap.fault())
-    } else if request.head.contains("urn:t/Note") {
+    } else if request.head.contains("urn:t/Note") || request.body.contains(">urn:t/Note") {
         return "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned();
     } else if request.head.contains("urn:t/Gone") {
         return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned();
@@ -234,6 +234,19 @@ fn replies_faults_and_one_way_calls_come_through() {
         assert!(told, "the action goes along: {heads:?}");
         pair.serve.says("Fault for urn:t/Fail");
     }
+}
+
+/// Where WS-Addressing tells that a reply is due, 202 is none.
+#[test]
+fn an_empty_answer_to_a_call_that_wants_a_reply_is_no_success() {
+    let (upstream, _) = plain_service(SOAP12);
+    let connect = Served::start(&words(&format!(
+        "connect --listen 127.0.0.1:0 --to http://{upstream}/ --binding ws-http --security none --one-way urn:t/Note/Told"
+    )));
+    let lost = post(&connect.address, SOAP12, "urn:t/Note", "<Note xmlns=\"urn:t\"/>");
+    assert!(status(&lost) == "500" && lost.body.contains("the answer is empty"), "{lost:?}");
+    let told = post(&connect.address, SOAP12, "urn:t/Note/Told", "<Note xmlns=\"urn:t\"/>");
+    assert_eq!((status(&told), told.body.as_str()), ("202", ""));
 }
 
 #[test]
