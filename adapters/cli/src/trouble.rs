@@ -5,14 +5,19 @@ use soap_session_core::secure::Failure;
 use soap_session_core::session::{CallRefused, ChannelError};
 use soap_session_core::soap::fault::KnownFault;
 use soap_session_tokio::http::HttpError;
-use soap_session_tokio::{BindingError, CallError, CloseError, Failed, NewError, ServeError, Transport};
+use soap_session_tokio::{BindingError, CallError, Client, CloseError, Failed, NewError, ServeError, Transport};
 use std::fmt;
 use std::io::{self, Write as _};
+use std::time::Duration;
+use tokio::runtime::Builder;
 
 /// The exit code of a process that Ctrl-C has ended, as shells say it.
 const INTERRUPTED: u8 = 130;
 /// The same of the system's request to end.
 const TERMINATED: u8 = 143;
+
+/// How long the last message of a session that is aborted may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a job ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -123,12 +128,22 @@ impl Trouble {
 
 /// Runs a job on Tokio, to its end. What went wrong is told on the standard error.
 pub(crate) fn run(command: &str, job: impl Future<Output = Result<Exit, Trouble>>) -> Exit {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let done = runtime.map_err(Trouble::other).and_then(|runtime| runtime.block_on(job));
+    let done = Builder::new_multi_thread().enable_all().build().map_err(Trouble::other).and_then(|runtime| {
+        let done = runtime.block_on(job);
+        // Dropped, it would wait for threads that may take as long as they like: to look up a name, to write where nobody reads.
+        runtime.shutdown_background();
+        done
+    });
     done.unwrap_or_else(|trouble| {
         let _ = writeln!(io::stderr(), "{command}: {trouble}");
         trouble.exit
     })
+}
+
+/// Aborts a client whose time is over. What tells the other side that its session has ended gets a moment to be sent.
+pub(crate) async fn give_up(client: &Client) {
+    client.abort();
+    let _ = tokio::time::timeout(LAST_WORDS, client.finished()).await;
 }
 
 impl fmt::Display for Trouble {
@@ -258,7 +273,6 @@ impl From<ServeError> for Trouble {
 mod tests {
     use super::*;
     use soap_session_core::session::TimedOutAt;
-    use std::time::Duration;
 
     #[test]
     fn advice_is_given_once() {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{ECHO, ECHOED, Served, begin, end, file, folder, key, run, run_in, signal, words};
+use common::{ECHO, ECHOED, Served, begin, end, file, folder, key, run, run_in, signal, waited, words};
 use soap_session_core::soap::SoapVersion;
 use soap_session_tokio::http::{ContentHeaders, HttpClient, HttpError, HttpReply};
 use soap_session_tokio::tls::{Authorities, ClientTls};
@@ -319,6 +319,24 @@ fn whoever_interrupts_a_call_leaves_no_session_behind() {
     signal(&calls, "INT");
     let ran = end(calls);
     assert!(ran.code == 130 && ran.err.contains("call: interrupted; there was no session yet."), "{ran:?}");
+}
+
+#[test]
+fn whoever_does_not_read_replies_can_interrupt_all_the_same() {
+    let served = serve(RELIABLE);
+    let long = format!("<Echo xmlns=\"urn:e\"><text>{}</text></Echo>", "x".repeat(40_000));
+    let more = format!("{RELIABLE} --repeat 1000 --concurrency 8");
+    let mut calls = begin(&calling(served.port(), &more), &long);
+    served.says("begins.");
+    // More than a pipe holds.
+    thread::sleep(Duration::from_secs(1));
+    let told = Instant::now();
+    signal(&calls, "INT");
+    assert_eq!(waited(&mut calls).code(), Some(130));
+    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+    let ran = end(calls);
+    assert!(ran.err.contains("call: interrupted; the session was closed."), "{}", ran.err);
+    assert!(ran.err.contains(" answered, 0 faults, 0 failed; "), "{}", ran.err);
 }
 
 #[test]
