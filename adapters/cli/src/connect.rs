@@ -246,7 +246,8 @@ impl Connector {
                 Err(CallError::Refused(_)) if !last && client.state() != CommunicationState::Opened => continue,
                 Err(error) => {
                     say(format_args!("A call of {action} was lost: {error}."));
-                    Err(Fault::receiver(format!("The call was lost between here and the service: {error}.")))
+                    let trouble = Trouble::from(error);
+                    Err(Fault::receiver(format!("The call was lost between here and the service: {}.", trouble.fact())))
                 }
             };
         }
@@ -279,7 +280,7 @@ impl Connector {
             Err(error) => {
                 let trouble = Trouble::from(error);
                 say(format_args!("No session: {trouble}"));
-                Err(Fault::receiver(format!("There is no session with the service: {trouble}")))
+                Err(Fault::receiver(format!("There is no session with the service: {}.", trouble.fact())))
             }
         }
     }

@@ -285,6 +285,19 @@ fn a_lost_session_is_a_fault_and_the_next_call_has_a_new_one() {
 }
 
 #[test]
+fn advice_on_this_program_is_not_for_its_callers() {
+    // Bound, and let go: nobody listens.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let connect = Served::start(&words(&format!(
+        "connect --listen 127.0.0.1:0 --to http://{nobody}/ --binding ws-http --reliable --timeout 1"
+    )));
+    let none = post(&connect.address, SOAP12, "urn:t/Ask", "<Ask xmlns=\"urn:t\"/>");
+    assert!(none.body.contains("There is no session with the service: cannot be opened"), "{none:?}");
+    assert!(!none.body.contains("Is the service running") && !none.body.contains("--timeout"), "{none:?}");
+    connect.says("Is the service running there?");
+}
+
+#[test]
 fn a_header_that_must_be_understood_is_not_left_out_silently() {
     let pair = pair("header", SOAP12, "", "--session-per-connection --session-idle 500ms");
     let soap = Soap { namespace: "http://www.w3.org/2003/05/soap-envelope\" xmlns:m=\"urn:m", ..SOAP12 };
