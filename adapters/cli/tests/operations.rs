@@ -9,9 +9,11 @@ use soap_session_tokio::http::{ContentHeaders, HttpClient, HttpError, HttpReply}
 use soap_session_tokio::tls::{Authorities, ClientTls};
 use soap_session_tokio::{PlainEnvelope, Tokio};
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -326,6 +328,51 @@ fn whoever_interrupts_a_call_leaves_no_session_behind() {
     signal(&calls, "INT");
     let ran = end(calls);
     assert!(ran.code == 130 && ran.err.contains("call: interrupted; there was no session yet."), "{ran:?}");
+}
+
+/// Passes everything on to this address, but holds the first that has these words until it is told to go on. Its own address, what
+/// tells that it is there, and what lets it go.
+fn holding(to: &str, words: &'static str) -> (SocketAddr, Receiver<()>, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (to, (tell, there), (let_go, wait)) = (to.to_owned(), channel(), channel());
+    let wait = Arc::new(Mutex::new(wait));
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut service) = (client.unwrap(), TcpStream::connect(&to).unwrap());
+            let (mut back, mut answers) = (client.try_clone().unwrap(), service.try_clone().unwrap());
+            let (tell, wait) = (tell.clone(), Arc::clone(&wait));
+            thread::spawn(move || io::copy(&mut answers, &mut back));
+            thread::spawn(move || {
+                let mut part = [0; 65_536];
+                while let Ok(length @ 1..) = client.read(&mut part) {
+                    if String::from_utf8_lossy(&part[..length]).contains(words) {
+                        let _ = tell.send(());
+                        // Later ones do not wait: nobody is there then who could let them go.
+                        let _ = wait.lock().unwrap().recv();
+                    }
+                    if service.write_all(&part[..length]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, there, let_go)
+}
+
+#[test]
+fn a_session_that_is_being_closed_is_waited_for_when_it_is_interrupted() {
+    let served = serve(RELIABLE);
+    let (address, there, let_go) = holding(&served.address, "TerminateSequence");
+    let calls = begin(&calling(&address.port().to_string(), RELIABLE), ECHO);
+    there.recv_timeout(Duration::from_secs(30)).unwrap();
+    signal(&calls, "INT");
+    thread::sleep(Duration::from_millis(300));
+    drop(let_go);
+    let ran = end(calls);
+    assert_eq!((ran.code, ran.out), (130, format!("{ECHOED}\n")), "{}", ran.err);
+    assert!(ran.err.contains("call: interrupted; the session was closed."), "{}", ran.err);
 }
 
 #[test]
