@@ -463,3 +463,22 @@ fn a_gateway_closes_its_sessions_before_it_ends() {
     assert!(told.elapsed() < Duration::from_secs(15), "{:?}", told.elapsed());
     connect.says(" was not closed");
 }
+
+#[test]
+fn a_gateway_waits_for_sessions_that_it_was_closing_already() {
+    let served = serve(RELIABLE);
+    let (address, there, let_go) = holding(&served.address, "TerminateSequence");
+    let mut connect = Served::start(&words(&format!(
+        "connect --listen 127.0.0.1:0 --to http://{address}/ {RELIABLE} --session-per-connection --session-idle 200ms"
+    )));
+    assert!(is_echo(&post(&format!("http://{}/", connect.address), None).unwrap()));
+    there.recv_timeout(Duration::from_secs(30)).unwrap();
+    connect.signal("TERM");
+    connect.says("Stopping");
+    thread::sleep(Duration::from_millis(300));
+    drop(let_go);
+    assert_eq!(connect.ended(), Some(0));
+    connect.says(" is closed.");
+    connect.says("Stopped.");
+    served.says("is over.");
+}
