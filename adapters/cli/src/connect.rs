@@ -4,7 +4,7 @@ use crate::metrics::Metrics;
 use crate::options::{BindingArgs, ClientArgs, IdentityFiles, duration, version};
 use crate::serve::{accepted_action, listen_address, say};
 use crate::signals::Signals;
-use crate::trouble::{Exit, Trouble, run};
+use crate::trouble::{Exit, LAST_WORDS, Trouble, give_up, run};
 use clap::Args;
 use soap_session_core::lifetime::CommunicationState;
 use soap_session_core::session::ChannelError;
@@ -13,10 +13,12 @@ use soap_session_tokio::http::{HttpRequest, HttpResponse, HttpServer, Limits};
 use soap_session_tokio::tls::{ClientCertificates, ServerTls};
 use soap_session_tokio::{CallError, Client, ClientOptions, Failed, Fault, Observer, PlainEnvelope, Tokio};
 use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// The namespace of faults of this program's own.
 const FAULTS: &str = "urn:soap-session:faults";
@@ -132,10 +134,12 @@ impl ConnectArgs {
             to: self.to.clone(),
             options,
             soap: binding.soap(),
+            addressed: binding.addressing().is_some(),
             limits: binding.limits,
             per_connection: self.session_per_connection,
             one_way: self.one_way.iter().cloned().collect(),
             sessions: Mutex::default(),
+            closing: Mutex::default(),
         });
         let tidying = tokio::spawn(Arc::clone(&connector).tidy(self.session_idle, self.client.timeout));
         let (answering, closing) = (Arc::clone(&connector), Arc::clone(&connector));
@@ -148,7 +152,9 @@ impl ConnectArgs {
                 let _ = stopped.await;
             };
             server.serve(answer, stopped).await;
-            closing.close(self.close_timeout, |_| true).await;
+            closing.close(self.close_timeout, |_| true);
+            // Those that were being closed before have no more time than these; and each has a moment to be aborted.
+            let _ = tokio::time::timeout(self.close_timeout.saturating_add(LAST_WORDS * 2), closing.closed()).await;
         };
         let exit = signals.serve(serve, || say(format_args!("Stopping: sessions are closed."))).await;
         tidying.abort();
@@ -182,15 +188,37 @@ struct Seat {
     used: Mutex<Instant>,
 }
 
+impl Seat {
+    async fn close(self: Arc<Self>, patience: Duration) {
+        let Some(client) = self.client.lock().await.take() else { return };
+        let id = client.session_id().unwrap_or_default();
+        let closing = async {
+            match client.close().await {
+                Ok(()) => say(format_args!("Session {id} is closed.")),
+                Err(error) => say(format_args!("Session {id} was not closed: {error}.")),
+            }
+            client.finished().await;
+        };
+        if tokio::time::timeout(patience, closing).await.is_err() {
+            give_up(&client).await;
+            say(format_args!("Session {id} was not closed in {} s.", patience.as_secs_f32()));
+        }
+    }
+}
+
 struct Connector {
     to: String,
     options: ClientOptions,
     soap: SoapVersion,
+    /// Does WS-Addressing say whether a reply is due?
+    addressed: bool,
     limits: soap_session_core::xml::Limits,
     per_connection: bool,
     one_way: HashSet<String>,
     /// By connection; all the same where there is one for all.
     sessions: Mutex<HashMap<u64, Arc<Seat>>>,
+    /// Those that have left the table, and are being closed.
+    closing: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Connector {
@@ -237,13 +265,14 @@ impl Connector {
             return match called {
                 Ok(Some(reply)) if reply.action == accepted_action() && reply.body.is_empty() => Ok(None),
                 Ok(reply) => Ok(reply.map(|reply| reply.body)),
-                // HTTP's 202: who is called without WS-Addressing has no other way to say that it is one-way.
-                Err(CallError::Failed(Failed { error: ChannelError::EmptyAnswer, .. })) => Ok(None),
+                // HTTP's 202: who is called without WS-Addressing has no other way to say that it is one-way. With it, a reply was lost.
+                Err(CallError::Failed(Failed { error: ChannelError::EmptyAnswer, .. })) if !self.addressed => Ok(None),
                 Err(CallError::Fault(fault)) => Err(fault),
                 Err(CallError::Refused(_)) if !last && client.state() != CommunicationState::Opened => continue,
                 Err(error) => {
                     say(format_args!("A call of {action} was lost: {error}."));
-                    Err(Fault::receiver(format!("The call was lost between here and the service: {error}.")))
+                    let trouble = Trouble::from(error);
+                    Err(Fault::receiver(format!("The call was lost between here and the service: {}.", trouble.fact())))
                 }
             };
         }
@@ -276,7 +305,7 @@ impl Connector {
             Err(error) => {
                 let trouble = Trouble::from(error);
                 say(format_args!("No session: {trouble}"));
-                Err(Fault::receiver(format!("There is no session with the service: {trouble}")))
+                Err(Fault::receiver(format!("There is no session with the service: {}.", trouble.fact())))
             }
         }
     }
@@ -288,44 +317,30 @@ impl Connector {
         }
         loop {
             tokio::time::sleep((idle / 4).min(Duration::from_secs(5))).await;
-            self.close(patience, |used| used.elapsed() > idle).await;
+            self.close(patience, |used| used.elapsed() > idle);
         }
     }
 
-    /// Closes sessions that nobody uses. Those that are not closed in time are aborted.
-    async fn close(&self, patience: Duration, which: impl Fn(Instant) -> bool) {
-        let mut closed = Vec::new();
-        {
-            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            sessions.retain(|_, seat| {
-                // Whoever calls now holds it.
-                let idle =
-                    Arc::strong_count(seat) == 1 && which(*seat.used.lock().unwrap_or_else(PoisonError::into_inner));
-                if idle {
-                    closed.push(Arc::clone(seat));
-                }
-                !idle
-            });
-        }
-        let closing = closed.into_iter().map(|seat| {
-            tokio::spawn(async move {
-                if let Some(client) = seat.client.lock().await.take() {
-                    let id = client.session_id().unwrap_or_default();
-                    let closing = async {
-                        match client.close().await {
-                            Ok(()) => say(format_args!("Session {id} is closed.")),
-                            Err(error) => say(format_args!("Session {id} was not closed: {error}.")),
-                        }
-                        client.finished().await;
-                    };
-                    if tokio::time::timeout(patience, closing).await.is_err() {
-                        client.abort();
-                        say(format_args!("Session {id} was not closed in {} s.", patience.as_secs_f32()));
-                    }
-                }
-            })
+    /// Begins to close sessions that nobody uses. Those that are not closed in time are aborted.
+    fn close(&self, patience: Duration, which: impl Fn(Instant) -> bool) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits for the end finds a session here or there.
+        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        closing.retain(|closing| !closing.is_finished());
+        sessions.retain(|_, seat| {
+            // Whoever calls now holds it.
+            let idle = Arc::strong_count(seat) == 1 && which(*seat.used.lock().unwrap_or_else(PoisonError::into_inner));
+            if idle {
+                closing.push(tokio::spawn(Arc::clone(seat).close(patience)));
+            }
+            !idle
         });
-        for closing in closing.collect::<Vec<_>>() {
+    }
+
+    /// Waits for sessions that are being closed.
+    async fn closed(&self) {
+        let closing = mem::take(&mut *self.closing.lock().unwrap_or_else(PoisonError::into_inner));
+        for closing in closing {
             let _ = closing.await;
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
 }
 
 impl Signals {
@@ -41,9 +43,10 @@ impl Signals {
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     pub(crate) fn listen() -> Result<Self, Trouble> {
-        Ok(Self {})
+        let interrupt = tokio::signal::windows::ctrl_c();
+        interrupt.map(|interrupt| Self { interrupt }).map_err(|error| Trouble::other(error).about("signals"))
     }
 
     /// The next one.
@@ -56,9 +59,9 @@ impl Signals {
     }
 
     /// The next one.
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     pub(crate) async fn next(&mut self) -> Stop {
-        let _ = tokio::signal::ctrl_c().await;
+        let _ = self.interrupt.recv().await;
         Stop::Interrupt
     }
 

@@ -5,14 +5,21 @@ use soap_session_core::secure::Failure;
 use soap_session_core::session::{CallRefused, ChannelError};
 use soap_session_core::soap::fault::KnownFault;
 use soap_session_tokio::http::HttpError;
-use soap_session_tokio::{BindingError, CallError, CloseError, Failed, NewError, ServeError, Transport};
+use soap_session_tokio::{BindingError, CallError, Client, CloseError, Failed, NewError, ServeError, Transport};
 use std::fmt;
 use std::io::{self, Write as _};
+use std::time::Duration;
+use tokio::runtime::Builder;
 
 /// The exit code of a process that Ctrl-C has ended, as shells say it.
 const INTERRUPTED: u8 = 130;
 /// The same of the system's request to end.
 const TERMINATED: u8 = 143;
+
+/// Where nobody seems to be.
+const LOOK: &str = "Look at host, port and path, and at what stands between";
+/// How long the last message of a session that is aborted may take.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a job ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -76,7 +83,9 @@ pub struct Trouble {
     /// The kind.
     pub exit: Exit,
     text: String,
-    /// What may be done about it, if the text does not say that.
+    /// What may be done about it, as the error says.
+    own: &'static str,
+    /// What may be done about it with this program, if neither of them says it.
     advice: &'static str,
 }
 
@@ -103,37 +112,66 @@ impl Trouble {
     }
 
     fn of(exit: Exit, error: &dyn fmt::Display) -> Self {
-        Self { exit, text: error.to_string(), advice: exit.advice() }
+        Self { exit, text: error.to_string(), own: "", advice: exit.advice() }
     }
 
-    /// With the advice that is nearer to the matter: the error's own, but for time, which an option gives.
+    /// What has happened, without advice: that is for whoever runs this program.
+    pub(crate) fn fact(&self) -> &str {
+        self.text.trim_end_matches('.')
+    }
+
+    /// With the advice that is nearer to the matter: the error's own, but for time, which an option gives, and for an address at
+    /// which nobody is.
     fn of_failed(exit: Exit, error: &dyn fmt::Display, failed: &Failed) -> Self {
-        let trouble = Self::of(exit, error);
+        let Self { mut text, advice, .. } = Self::of(exit, error);
         let own = failed.advice();
-        if own.is_empty() {
-            return trouble;
+        if let Some(fact) = text.strip_suffix(own).and_then(|text| text.strip_suffix("; ")) {
+            text.truncate(fact.len());
         }
-        if exit != Exit::TimedOut {
-            return Self { advice: "", ..trouble };
-        }
-        let without = trouble.text.strip_suffix(own).and_then(|text| text.strip_suffix("; ")).map(str::to_owned);
-        Self { text: without.unwrap_or_else(|| trouble.text.clone()), ..trouble }
+        let (own, advice) = match (exit, &failed.error) {
+            // It asks whether the service is there.
+            (Exit::Unreachable, ChannelError::NoAnswer) => ("", LOOK),
+            (Exit::Unreachable, _) if failed.transport.as_ref().is_some_and(nobody_there) => ("", advice),
+            (
+                Exit::TimedOut,
+                ChannelError::TimedOut { .. }
+                | ChannelError::Reliable(SessionError::OpenTimeout { .. } | SessionError::CloseTimeout { .. }),
+            ) => ("", advice),
+            _ if !own.is_empty() => (own, ""),
+            // It is there, and has said why it does not.
+            (Exit::Unreachable, _) if !failed.reason.is_empty() => ("", ""),
+            _ => ("", advice),
+        };
+        Self { exit, text, own, advice }
     }
 }
 
 /// Runs a job on Tokio, to its end. What went wrong is told on the standard error.
 pub(crate) fn run(command: &str, job: impl Future<Output = Result<Exit, Trouble>>) -> Exit {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let done = runtime.map_err(Trouble::other).and_then(|runtime| runtime.block_on(job));
+    let done = Builder::new_multi_thread().enable_all().build().map_err(Trouble::other).and_then(|runtime| {
+        let done = runtime.block_on(job);
+        // Dropped, it would wait for threads that may take as long as they like: to look up a name, to write where nobody reads.
+        runtime.shutdown_background();
+        done
+    });
     done.unwrap_or_else(|trouble| {
         let _ = writeln!(io::stderr(), "{command}: {trouble}");
         trouble.exit
     })
 }
 
+/// Aborts a client whose time is over. What tells the other side that its session has ended gets a moment to be sent.
+pub(crate) async fn give_up(client: &Client) {
+    client.abort();
+    let _ = tokio::time::timeout(LAST_WORDS, client.finished()).await;
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text.trim_end_matches('.'))?;
+        f.write_str(self.fact())?;
+        if !self.own.is_empty() {
+            write!(f, "; {}", self.own)?;
+        }
         f.write_str(".")?;
         match self.advice {
             "" => Ok(()),
@@ -184,6 +222,11 @@ pub fn exit_of(failed: &Failed, opening: bool) -> Exit {
     }
 }
 
+/// There is no connection.
+fn nobody_there(transport: &Transport) -> bool {
+    matches!(transport, Transport::Failed(http) if matches!(**http, HttpError::Connect(_)))
+}
+
 /// Somebody is there, and answers what is of no use: no SOAP, or too much of it.
 const fn answers(http: &HttpError) -> bool {
     match http {
@@ -218,7 +261,7 @@ impl From<CallError> for Trouble {
             CallError::Refused(CallRefused::State(refused)) => match &refused.first {
                 Some(first) => {
                     let failed = Failed { error: first.clone(), reason: String::new(), transport: None };
-                    exit_of(&failed, false)
+                    return Self::of_failed(exit_of(&failed, false), &error, &failed);
                 }
                 None => Exit::Other,
             },
@@ -257,8 +300,10 @@ impl From<ServeError> for Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use soap_session_core::reliable::RmFaultKind;
     use soap_session_core::session::TimedOutAt;
-    use std::time::Duration;
+    use soap_session_core::soap::FaultCode;
+    use std::sync::Arc;
 
     #[test]
     fn advice_is_given_once() {
@@ -271,6 +316,38 @@ mod tests {
             assert!(text.contains(advice), "{text}");
             assert_eq!(text.contains(own), own.contains(advice), "{text}");
             assert!(!text.contains("Is the service running"), "{text}");
+        }
+    }
+
+    #[test]
+    fn advice_is_what_helps() {
+        let timeout = Duration::from_secs(2);
+        let refused = || Arc::new(HttpError::Connect(io::ErrorKind::ConnectionRefused.into()));
+        let unreached = || Some(Transport::Failed(refused()));
+        let reliable = ChannelError::Reliable;
+        let limit = SessionError::Remote { kind: Some(RmFaultKind::ConnectionLimitReached), code: FaultCode::Receiver };
+        for (error, reason, transport, has, has_not) in [
+            // Nobody listens: what the session says of its time is of no use.
+            (
+                reliable(SessionError::OpenTimeout { timeout }),
+                "",
+                unreached(),
+                "Is the service running there?",
+                "try again",
+            ),
+            (ChannelError::NoAnswer, "", unreached(), "Look at host", "Is the service running there?"),
+            (reliable(SessionError::OpenTimeout { timeout }), "", None, "--timeout", "try again"),
+            // That time is not --timeout's; and more of it does not help where the session is over.
+            (reliable(SessionError::Inactive { timeout }), "", None, "open another one", "--timeout"),
+            (reliable(SessionError::ReplyTimeout { number: 1, timeout }), "", None, "open another one", "--timeout"),
+            (reliable(limit), "It is too busy. Try again later.", None, "Try again later", "Is the service"),
+            (reliable(limit), "", None, "try again later.", "Is the service"),
+        ] {
+            let trouble = Trouble::from(NewError::Open(Failed { error, reason: reason.to_owned(), transport }));
+            let text = trouble.to_string();
+            assert!(text.contains(has) && !text.contains(has_not), "{text}");
+            assert!(text.to_lowercase().matches("again later").count() < 2, "{text}");
+            assert!(trouble.fact().len() < text.len() && !trouble.fact().contains("open another one"), "{text}");
         }
     }
 }

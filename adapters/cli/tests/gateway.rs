@@ -103,7 +103,7 @@ fn respond(soap: Soap, request: &Http) -> String {
     let body = body.rsplit_once("</").map_or("", |(body, _)| body);
     let (status, answer) = if request.head.contains("urn:t/Fail") {
         ("500 Internal Server Error", soap.fault())
-    } else if request.head.contains("urn:t/Note") {
+    } else if request.head.contains("urn:t/Note") || request.body.contains(">urn:t/Note") {
         return "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n".to_owned();
     } else if request.head.contains("urn:t/Gone") {
         return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_owned();
@@ -236,6 +236,19 @@ fn replies_faults_and_one_way_calls_come_through() {
     }
 }
 
+/// Where WS-Addressing tells that a reply is due, 202 is none.
+#[test]
+fn an_empty_answer_to_a_call_that_wants_a_reply_is_no_success() {
+    let (upstream, _) = plain_service(SOAP12);
+    let connect = Served::start(&words(&format!(
+        "connect --listen 127.0.0.1:0 --to http://{upstream}/ --binding ws-http --security none --one-way urn:t/Note/Told"
+    )));
+    let lost = post(&connect.address, SOAP12, "urn:t/Note", "<Note xmlns=\"urn:t\"/>");
+    assert!(status(&lost) == "500" && lost.body.contains("the answer is empty"), "{lost:?}");
+    let told = post(&connect.address, SOAP12, "urn:t/Note/Told", "<Note xmlns=\"urn:t\"/>");
+    assert_eq!((status(&told), told.body.as_str()), ("202", ""));
+}
+
 #[test]
 fn a_hundred_clients_at_once_each_get_their_own_answers() {
     for soap in [SOAP11, SOAP12] {
@@ -269,6 +282,19 @@ fn a_lost_session_is_a_fault_and_the_next_call_has_a_new_one() {
     assert!(status(&lost) == "500" && lost.body.contains("Receiver"), "{lost:?}");
     assert_eq!(heads.lock().unwrap().len(), 1, "nothing is sent twice");
     connect.says("was lost");
+}
+
+#[test]
+fn advice_on_this_program_is_not_for_its_callers() {
+    // Bound, and let go: nobody listens.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let connect = Served::start(&words(&format!(
+        "connect --listen 127.0.0.1:0 --to http://{nobody}/ --binding ws-http --reliable --timeout 1"
+    )));
+    let none = post(&connect.address, SOAP12, "urn:t/Ask", "<Ask xmlns=\"urn:t\"/>");
+    assert!(none.body.contains("There is no session with the service: cannot be opened"), "{none:?}");
+    assert!(!none.body.contains("Is the service running") && !none.body.contains("--timeout"), "{none:?}");
+    connect.says("Is the service running there?");
 }
 
 #[test]

@@ -3,15 +3,17 @@
 
 mod common;
 
-use common::{ECHO, ECHOED, Served, begin, end, file, folder, key, run, run_in, signal, words};
+use common::{ECHO, ECHOED, Served, begin, end, file, folder, key, run, run_in, signal, waited, words};
 use soap_session_core::soap::SoapVersion;
 use soap_session_tokio::http::{ContentHeaders, HttpClient, HttpError, HttpReply};
 use soap_session_tokio::tls::{Authorities, ClientTls};
 use soap_session_tokio::{PlainEnvelope, Tokio};
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -88,25 +90,32 @@ fn events_are_json_if_that_is_asked_for_and_the_environment_says_which() {
 #[test]
 fn no_secret_and_no_body_is_ever_told() {
     let folder = folder("secrets");
+    // All that this program tells; and all that its libraries tell, too, which is not heard where -v is given.
+    for (how, more, variables) in [("flag", "-vvv", &[][..]), ("variable", "", &[("RUST_LOG", "trace")][..])] {
+        no_secret_is_told(&folder.join(how), more, variables);
+    }
+}
+
+fn no_secret_is_told(folder: &Path, more: &str, variables: &[(&str, &str)]) {
+    fs::create_dir_all(folder).unwrap();
     let (password, wrong) = ("open-sesame-81", "close-sesame-18");
-    let binding = "--binding ws2007-http --security message --credential username --reliable -vvv";
-    let variables = [("RUST_LOG", "trace")];
+    let binding = format!("--binding ws2007-http --security message --credential username --reliable {more}");
     let arguments = format!(
         "serve --listen 127.0.0.1:0 --service echo {binding} --close-timeout 1 --pkcs12 {} --pkcs12-password-file {} --users {}",
         key("tls/server.pfx"),
-        file(&folder, "pass", "correct\n"),
-        file(&folder, "users", &format!("ada:{password}\n")),
+        file(folder, "pass", "correct\n"),
+        file(folder, "users", &format!("ada:{password}\n")),
     );
-    let served = Served::start_in(&words(&arguments), &variables);
+    let served = Served::start_in(&words(&arguments), variables);
     let body = "<Echo xmlns=\"urn:e\"><text>the-body-of-it</text></Echo>";
     let mut heard = String::new();
     for (password, code) in [(password, 0), (wrong, 5)] {
         let arguments = format!(
             "{binding} --service-cert {} --username ada --password-file {}",
             key("tls/server.cert.pem"),
-            file(&folder, "password", password)
+            file(folder, "password", password)
         );
-        let ran = run_in(&calling(served.port(), &arguments), body, &variables);
+        let ran = run_in(&calling(served.port(), &arguments), body, variables);
         assert!(ran.code == code && ran.err.contains("channel{"), "{ran:?}");
         heard += &ran.err;
     }
@@ -321,6 +330,69 @@ fn whoever_interrupts_a_call_leaves_no_session_behind() {
     assert!(ran.code == 130 && ran.err.contains("call: interrupted; there was no session yet."), "{ran:?}");
 }
 
+/// Passes everything on to this address, but holds the first that has these words until it is told to go on. Its own address, what
+/// tells that it is there, and what lets it go.
+fn holding(to: &str, words: &'static str) -> (SocketAddr, Receiver<()>, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (to, (tell, there), (let_go, wait)) = (to.to_owned(), channel(), channel());
+    let wait = Arc::new(Mutex::new(wait));
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut service) = (client.unwrap(), TcpStream::connect(&to).unwrap());
+            let (mut back, mut answers) = (client.try_clone().unwrap(), service.try_clone().unwrap());
+            let (tell, wait) = (tell.clone(), Arc::clone(&wait));
+            thread::spawn(move || io::copy(&mut answers, &mut back));
+            thread::spawn(move || {
+                let mut part = [0; 65_536];
+                while let Ok(length @ 1..) = client.read(&mut part) {
+                    if String::from_utf8_lossy(&part[..length]).contains(words) {
+                        let _ = tell.send(());
+                        // Later ones do not wait: nobody is there then who could let them go.
+                        let _ = wait.lock().unwrap().recv();
+                    }
+                    if service.write_all(&part[..length]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, there, let_go)
+}
+
+#[test]
+fn a_session_that_is_being_closed_is_waited_for_when_it_is_interrupted() {
+    let served = serve(RELIABLE);
+    let (address, there, let_go) = holding(&served.address, "TerminateSequence");
+    let calls = begin(&calling(&address.port().to_string(), RELIABLE), ECHO);
+    there.recv_timeout(Duration::from_secs(30)).unwrap();
+    signal(&calls, "INT");
+    thread::sleep(Duration::from_millis(300));
+    drop(let_go);
+    let ran = end(calls);
+    assert_eq!((ran.code, ran.out), (130, format!("{ECHOED}\n")), "{}", ran.err);
+    assert!(ran.err.contains("call: interrupted; the session was closed."), "{}", ran.err);
+}
+
+#[test]
+fn whoever_does_not_read_replies_can_interrupt_all_the_same() {
+    let served = serve(RELIABLE);
+    let long = format!("<Echo xmlns=\"urn:e\"><text>{}</text></Echo>", "x".repeat(40_000));
+    let more = format!("{RELIABLE} --repeat 1000 --concurrency 8");
+    let mut calls = begin(&calling(served.port(), &more), &long);
+    served.says("begins.");
+    // More than a pipe holds.
+    thread::sleep(Duration::from_secs(1));
+    let told = Instant::now();
+    signal(&calls, "INT");
+    assert_eq!(waited(&mut calls).code(), Some(130));
+    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+    let ran = end(calls);
+    assert!(ran.err.contains("call: interrupted; the session was closed."), "{}", ran.err);
+    assert!(ran.err.contains(" answered, 0 faults, 0 failed; "), "{}", ran.err);
+}
+
 #[test]
 fn a_service_stops_when_it_is_told_to_and_at_once_when_it_is_told_again() {
     // A connection that never says anything holds nobody up: requests that have begun would get 10 s.
@@ -390,4 +462,23 @@ fn a_gateway_closes_its_sessions_before_it_ends() {
     assert_eq!(connect.ended(), Some(0));
     assert!(told.elapsed() < Duration::from_secs(15), "{:?}", told.elapsed());
     connect.says(" was not closed");
+}
+
+#[test]
+fn a_gateway_waits_for_sessions_that_it_was_closing_already() {
+    let served = serve(RELIABLE);
+    let (address, there, let_go) = holding(&served.address, "TerminateSequence");
+    let mut connect = Served::start(&words(&format!(
+        "connect --listen 127.0.0.1:0 --to http://{address}/ {RELIABLE} --session-per-connection --session-idle 200ms"
+    )));
+    assert!(is_echo(&post(&format!("http://{}/", connect.address), None).unwrap()));
+    there.recv_timeout(Duration::from_secs(30)).unwrap();
+    connect.signal("TERM");
+    connect.says("Stopping");
+    thread::sleep(Duration::from_millis(300));
+    drop(let_go);
+    assert_eq!(connect.ended(), Some(0));
+    connect.says(" is closed.");
+    connect.says("Stopped.");
+    served.says("is over.");
 }

@@ -174,7 +174,7 @@ fn each_failure_has_its_exit_code_and_words() {
             "{more}: {ran:?}, expected {code} «{words}»"
         );
     };
-    told(3, "9", ECHO, "--binding ws-http", "Is the service running there?");
+    told(3, "9", ECHO, "--binding ws-http", "is the service there?; cannot connect: ");
     told(6, port, ECHO, "--binding basic-http", "HTTP status 415");
     // It speaks without security: it does not take the token request.
     told(5, port, ECHO, &format!("--security message --service-cert {cert}"), "Compare on both sides");

@@ -5,13 +5,14 @@ mod tally;
 
 use crate::options::{BindingArgs, ClientArgs};
 use crate::signals::{Signals, Stop};
-use crate::trouble::{Exit, Trouble};
+use crate::trouble::{Exit, Trouble, give_up, run};
 use bytes::Bytes;
 use clap::Args;
 use soap_session_core::lifetime::CommunicationState;
-use soap_session_tokio::{CallError, Client, Fault, Observer};
+use soap_session_tokio::{CallError, Client, CloseError, Fault, Observer};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ use tracing::level_filters::LevelFilter;
 
 /// How long a session gets to be closed after Ctrl-C.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+type Closed = Result<(), CloseError>;
 
 const AFTER_HELP: &str = "\
 Times are seconds, or numbers with ms, s, m or h behind them, such as 500ms, 90 or 10m.
@@ -49,7 +52,7 @@ Exit codes:
     6  anything else
   130  interrupted by Ctrl-C
   143  the same by SIGTERM
-Of several the first that happened counts.";
+130 and 143 go before all others; of several others the first that happened counts.";
 
 /// Calls an operation of a service, as a WCF client would: opens a session, calls, prints the replies, closes.
 ///
@@ -96,12 +99,7 @@ pub struct CallArgs {
 impl CallArgs {
     /// Does it. What went wrong is told on the standard error.
     pub fn run(&self) -> Exit {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let done = runtime.map_err(Trouble::other).and_then(|runtime| runtime.block_on(self.calls()));
-        done.unwrap_or_else(|trouble| {
-            let _ = writeln!(io::stderr(), "call: {trouble}");
-            trouble.exit
-        })
+        run("call", self.calls())
     }
 
     async fn calls(&self) -> Result<Exit, Trouble> {
@@ -115,14 +113,15 @@ impl CallArgs {
         let mut signals = Signals::listen()?;
         let shown = self.repeat > 1 && io::stderr().is_terminal() && LevelFilter::current() < LevelFilter::INFO;
         let tally = Arc::new(Tally::new(self.repeat, shown));
+        let mut session = Box::pin(self.session(&client, body, &tally));
         let ended = tokio::select! {
-            done = self.session(&client, body, &tally) => done,
+            done = &mut session => done,
             stop = signals.next() => {
-                // Whoever still calls went with the future.
-                tally.finish();
-                Err(leave(&client, stop, &mut signals).await)
+                tally.stop();
+                Err(leave(&client, session, stop, &mut signals).await)
             }
         };
+        tally.finish();
         if self.repeat > 1
             && let Some(elapsed) = tally.elapsed()
         {
@@ -131,10 +130,17 @@ impl CallArgs {
         if let Some(log) = &log {
             let _ = writeln!(io::stderr(), "call: {}", log.finish());
         }
-        ended.map(|()| tally.exit())
+        let closed = ended?;
+        if tally.exit() == Exit::Done {
+            closed.map_err(|error| {
+                Trouble::from(error).about("every call was answered, but the session was not closed")
+            })?;
+        }
+        Ok(tally.exit())
     }
 
-    async fn session(&self, client: &Client, body: Bytes, tally: &Arc<Tally>) -> Result<(), Trouble> {
+    /// Opens, calls and closes. How the closing went.
+    async fn session(&self, client: &Client, body: Bytes, tally: &Arc<Tally>) -> Result<Closed, Trouble> {
         client.open().await.map_err(|failed| Trouble::from(soap_session_tokio::NewError::Open(failed)))?;
         if self.repeat > 1
             && let Some(id) = client.session_id()
@@ -158,17 +164,11 @@ impl CallArgs {
         let closed = client.close().await;
         let closing = tokio::time::timeout(self.client.timeout + Duration::from_secs(1), client.finished());
         let _ = closing.await;
-        tally.finish();
-        if tally.exit() == Exit::Done {
-            closed.map_err(|error| {
-                Trouble::from(error).about("every call was answered, but the session was not closed")
-            })?;
-        }
-        Ok(())
+        Ok(closed)
     }
 
     /// One call. `false`: there is no point in another.
-    async fn one(&self, client: &Client, body: &Bytes, tally: &Tally) -> bool {
+    async fn one(&self, client: &Client, body: &Bytes, tally: &Arc<Tally>) -> bool {
         let began = Instant::now();
         let called = if self.one_way {
             client.notify(&self.action, body.clone()).await.map(|()| None)
@@ -180,7 +180,10 @@ impl CallArgs {
             Ok(reply) => {
                 tally.answered(took);
                 if let Some(reply) = reply.filter(|_| !self.quiet) {
-                    return tally.hidden(|| print(&reply.body));
+                    // Whoever reads may take their time, and nothing else has to wait for that.
+                    let tally = Arc::clone(tally);
+                    let printing = tokio::task::spawn_blocking(move || print(&reply.body, &tally));
+                    return printing.await.unwrap_or(false);
                 }
                 true
             }
@@ -191,6 +194,7 @@ impl CallArgs {
                 });
                 matches!(client.state(), CommunicationState::Opened | CommunicationState::Created)
             }
+            Err(_) if tally.stopped() => false,
             Err(error) => {
                 let trouble = Trouble::from(error);
                 if tally.failed(trouble.exit) {
@@ -205,32 +209,58 @@ impl CallArgs {
 }
 
 /// Ends the session when it is told to stop: closes it, if that does not take long and nobody is more impatient.
-async fn leave(client: &Client, stop: Stop, signals: &mut Signals) -> Trouble {
-    let mut told = "there was no session yet";
-    if client.state() == CommunicationState::Opened {
-        let closing = async {
-            let closed = client.close().await;
-            client.finished().await;
-            closed
-        };
-        told = tokio::select! {
-            closed = tokio::time::timeout(FAREWELL, closing) => match closed {
-                Ok(Ok(())) => "the session was closed",
-                Ok(Err(_)) | Err(_) => "the session could not be closed",
-            },
-            _ = signals.next() => "the session was aborted",
-        };
-    }
-    client.abort();
+async fn leave(
+    client: &Client,
+    session: Pin<Box<impl Future<Output = Result<Closed, Trouble>>>>,
+    stop: Stop,
+    signals: &mut Signals,
+) -> Trouble {
+    let closing = async {
+        match client.state() {
+            CommunicationState::Created | CommunicationState::Opening => "there was no session yet",
+            CommunicationState::Opened => {
+                // Whoever still calls goes with it.
+                drop(session);
+                let closed = client.close().await;
+                client.finished().await;
+                told_closed(&closed)
+            }
+            // The calls are over, and this is what it does.
+            CommunicationState::Closing | CommunicationState::Closed => {
+                session.await.map_or(NOT_CLOSED, |closed| told_closed(&closed))
+            }
+            CommunicationState::Faulted => FAILED,
+        }
+    };
+    let told = tokio::select! {
+        closed = tokio::time::timeout(FAREWELL, closing) => closed.unwrap_or(NOT_CLOSED),
+        _ = signals.next() => "the session was aborted",
+    };
+    give_up(client).await;
     let exit = stop.exit();
     let how = if exit == Exit::Interrupted { "interrupted" } else { "told to end" };
     Trouble::stopped(exit, format_args!("{how}; {told}"))
 }
 
+const NOT_CLOSED: &str = "the session could not be closed";
+const FAILED: &str = "the session had failed";
+
+const fn told_closed(closed: &Closed) -> &'static str {
+    match closed {
+        Ok(()) => "the session was closed",
+        Err(CloseError::Refused(_)) => FAILED,
+        Err(_) => NOT_CLOSED,
+    }
+}
+
 /// `false`: whoever reads has seen enough.
-fn print(body: &[u8]) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(body).and_then(|()| out.write_all(b"\n")).is_ok()
+fn print(body: &[u8], tally: &Tally) -> bool {
+    let print = || {
+        let mut out = io::stdout().lock();
+        out.write_all(body).and_then(|()| out.write_all(b"\n")).is_ok()
+    };
+    // The bar is on a terminal. It must not wait for whoever reads elsewhere.
+    if io::stdout().is_terminal() { tally.hidden(print) } else { print() }
 }
 
 fn told(fault: &Fault) -> String {

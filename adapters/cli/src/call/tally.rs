@@ -2,6 +2,7 @@
 
 use crate::trouble::Exit;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ struct Counts {
 pub(super) struct Tally {
     counts: Mutex<Counts>,
     bar: ProgressBar,
+    shown: bool,
+    stopped: AtomicBool,
 }
 
 impl Tally {
@@ -34,7 +37,7 @@ impl Tally {
         if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} calls, {per_sec}, {eta} left {msg}") {
             bar.set_style(style);
         }
-        Self { counts: Mutex::default(), bar }
+        Self { counts: Mutex::default(), bar, shown, stopped: AtomicBool::new(false) }
     }
 
     /// The first call is made now.
@@ -84,9 +87,18 @@ impl Tally {
         })
     }
 
-    /// Does something while the bar is not in the way.
+    /// Calling is over before its time: calls that fail now do so for that.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Does something while the bar is not in the way. Whoever counts waits for it, if there is a bar.
     pub(super) fn hidden<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.bar.suspend(work)
+        if self.shown { self.bar.suspend(work) } else { work() }
     }
 
     pub(super) fn finish(&self) {

@@ -60,26 +60,34 @@ impl Failed {
 }
 
 impl Failed {
-    /// What may be done about it, in a few words. Empty where the error says that itself.
-    pub const fn advice(&self) -> &'static str {
-        match &self.error {
-            ChannelError::Conversation(Failure::Fault(FaultSeen { known: Some(known), .. }))
-            | ChannelError::Lower(Failure::Fault(FaultSeen { known: Some(known), .. }))
-            | ChannelError::UnsecuredFault(FaultSeen { known: Some(known), .. })
-            | ChannelError::Fault(FaultSeen { known: Some(known), .. }) => about_fault(*known),
-            ChannelError::Reliable(error) => about_session(error),
-            ChannelError::TimedOut { .. } => "try again, or allow more time",
-            ChannelError::Lower(_) => NEW_SESSION,
-            ChannelError::Unrelated | ChannelError::NotSoap(_) | ChannelError::NotRead(_) => COMPARE,
-            ChannelError::Conversation(_)
-            | ChannelError::UnsecuredFault(_)
-            | ChannelError::Fault(_)
-            | ChannelError::NoAnswer
-            | ChannelError::EmptyAnswer
-            | ChannelError::Unsendable
-            | ChannelError::Aborted
-            | _ => "",
+    /// What may be done about it, in a few words. Empty where the error or its reason says that itself.
+    pub fn advice(&self) -> &'static str {
+        match about(&self.error) {
+            // WCF's two ways to say it.
+            LATER if ["ry again later", "etry later"].iter().any(|told| self.reason.contains(told)) => "",
+            advice => advice,
         }
+    }
+}
+
+const fn about(error: &ChannelError) -> &'static str {
+    match error {
+        ChannelError::Conversation(Failure::Fault(FaultSeen { known: Some(known), .. }))
+        | ChannelError::Lower(Failure::Fault(FaultSeen { known: Some(known), .. }))
+        | ChannelError::UnsecuredFault(FaultSeen { known: Some(known), .. })
+        | ChannelError::Fault(FaultSeen { known: Some(known), .. }) => about_fault(*known),
+        ChannelError::Reliable(error) => about_session(error),
+        ChannelError::TimedOut { .. } => "try again, or allow more time",
+        ChannelError::Lower(_) => NEW_SESSION,
+        ChannelError::Unrelated | ChannelError::NotSoap(_) | ChannelError::NotRead(_) => COMPARE,
+        ChannelError::Conversation(_)
+        | ChannelError::UnsecuredFault(_)
+        | ChannelError::Fault(_)
+        | ChannelError::NoAnswer
+        | ChannelError::EmptyAnswer
+        | ChannelError::Unsendable
+        | ChannelError::Aborted
+        | _ => "",
     }
 }
 
