@@ -259,7 +259,7 @@ fn a_message_that_cannot_be_written_ends_the_session_with_the_reason() {
     let mut out = vec![0; 32_768];
     let paper = Paper::default();
     let failed = pair.client.poll(pair.now, &paper, &mut out);
-    assert!(matches!(failed, soap_session_core::session::ClientAction::Failed(_)), "{failed:?}");
+    assert!(matches!(failed, ClientAction::Failed(_)), "{failed:?}");
     assert_eq!(pair.client.error(), Some(SessionError::Unsendable));
     assert!(pair.run_until(20, |pair| pair.client.is_over()));
 }
