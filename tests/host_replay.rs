@@ -14,6 +14,7 @@ mod recorded_service;
 mod tcp;
 mod world;
 
+pub use application::{contract, operation_use};
 pub use narrative::Narrative;
 pub use world::{Deed, Scene, play};
 

@@ -10,6 +10,7 @@ const CALC: &[Operation<'static>] = &[
     Operation::new("Slow", "urn:cap/Calc/Slow").not_initiating(),
     Operation::new("Boom", "urn:cap/Calc/Boom").not_initiating(),
     Operation::new("Detail", "urn:cap/Calc/Detail").not_initiating(),
+    Operation::new("Notify", "urn:cap/Calc/Notify").not_initiating().one_way(),
     Operation::new("Finish", "urn:cap/Calc/Finish").not_initiating().terminating(),
 ];
 
@@ -26,7 +27,7 @@ const NO_SESSION: &[Operation<'static>] = &[Operation::new("Echo", "urn:cap/NoSe
 ///
 /// # Panics
 /// On a name that none of these stories uses.
-pub(super) fn contract(name: &str) -> Contract<'static> {
+pub fn contract(name: &str) -> Contract<'static> {
     let (name, session_mode, operations) = match name {
         "ICalc" => ("ICalc", SessionMode::Required, CALC),
         "IEcho" => ("IEcho", SessionMode::Allowed, ECHO),
@@ -37,8 +38,9 @@ pub(super) fn contract(name: &str) -> Contract<'static> {
 }
 
 /// What the client's side of a contract says of an operation. `knows`: that it may not be the first, or is the last.
-pub(super) fn operation_use(operation: &Operation<'static>, knows: bool) -> OperationUse {
-    let mut used = OperationUse::new(operation.name);
+pub fn operation_use(operation: &Operation<'static>, knows: bool) -> OperationUse {
+    let mut used =
+        if operation.two_way { OperationUse::new(operation.name) } else { OperationUse::one_way(operation.name) };
     if knows {
         (used.is_initiating, used.is_terminating) = (operation.is_initiating, operation.is_terminating);
     }

@@ -5,13 +5,12 @@ use crate::secured::{client_store, service_store};
 use crate::service_peer::acceptor_settings;
 use crate::tale::Tale;
 use soap_session_core::lifetime::Timeouts;
-use soap_session_core::service::{
-    ConcurrencyMode, Contract, HostSettings, InstanceContextMode, Operation, SessionMode,
-};
+use soap_session_core::service::{ConcurrencyMode, HostSettings, InstanceContextMode};
 use soap_session_core::session::OperationUse;
 use soap_session_core::time::Duration;
 use soap_session_driver::{Binding, ClientOptions, Runtime, ServerOptions};
 use soap_session_smol::Smol;
+use soap_session_tests::host_replay::{self, contract};
 use soap_session_tests::rm_replay::settings;
 use soap_session_tests::rm_story::Settings;
 use soap_session_tests::story::Config;
@@ -113,45 +112,10 @@ pub(crate) fn client_options(tale: &Tale, name: &str) -> ClientOptions {
     options.with_security_settings(initiator_settings(config)).with_user(user(config).unwrap())
 }
 
-const CALC: &[Operation<'static>] = &[
-    Operation::new("Start", "urn:cap/Calc/Start"),
-    Operation::new("AddTo", "urn:cap/Calc/AddTo").not_initiating(),
-    Operation::new("Slow", "urn:cap/Calc/Slow").not_initiating(),
-    Operation::new("Boom", "urn:cap/Calc/Boom").not_initiating(),
-    Operation::new("Detail", "urn:cap/Calc/Detail").not_initiating(),
-    Operation::new("Notify", "urn:cap/Calc/Notify").not_initiating().one_way(),
-    Operation::new("Finish", "urn:cap/Calc/Finish").not_initiating().terminating(),
-];
-
-const ECHO: &[Operation<'static>] = &[
-    Operation::new("Echo", "urn:cap/Echo/Echo"),
-    Operation::new("Slow", "urn:cap/Echo/Slow"),
-    Operation::new("Boom", "urn:cap/Echo/Boom"),
-    Operation::new("Detail", "urn:cap/Echo/Detail"),
-];
-
-const NO_SESSION: &[Operation<'static>] = &[Operation::new("Echo", "urn:cap/NoSess/Echo")];
-
-/// The contract of a story's service.
-pub(crate) fn contract(name: &str) -> Contract<'static> {
-    let (name, session_mode, operations) = match name {
-        "ICalc" => ("ICalc", SessionMode::Required, CALC),
-        "IEcho" => ("IEcho", SessionMode::Allowed, ECHO),
-        "INoSess" => ("INoSess", SessionMode::NotAllowed, NO_SESSION),
-        other => panic!("contract {other}"),
-    };
-    Contract { name, session_mode, callbacks: false, operations }
-}
-
 /// What a client's contract says of an operation; `knows`: that it may not be the first, or is the last.
 pub(crate) fn operation_use(of: &str, name: &str, knows: bool) -> OperationUse {
     let Some(operation) = contract(of).operations.iter().find(|operation| operation.name == name) else {
         return OperationUse::new("Missing");
     };
-    let mut used =
-        if operation.two_way { OperationUse::new(operation.name) } else { OperationUse::one_way(operation.name) };
-    if knows {
-        (used.is_initiating, used.is_terminating) = (operation.is_initiating, operation.is_terminating);
-    }
-    used
+    host_replay::operation_use(operation, knows)
 }
